@@ -7,6 +7,7 @@ answer: without position effects, negative controls of two plates would correlat
 as at different positions.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -20,6 +21,8 @@ from lib.logs import log_to
 from lib.replicates import NEGATIVE_CONTROL, Wells, correlate_rows, read_wells, split_wells
 from lib.tables import EMPTY_IS_MISSING, write_whole
 from lib.wells import get_row_name, get_row_number, get_well_place
+
+MOST_CONTROLS = 3000  # wells whose pairs are correlated
 
 
 def get_places(wells: Iterable[str]) -> pd.DataFrame:
@@ -46,6 +49,20 @@ def average_by_position(coordinates: pd.DataFrame) -> pd.DataFrame:
             found.columns = ["name", "mean", "sd", "number"]
             parts.append(found.assign(by=by, wells=kind))
     return pd.concat(parts, ignore_index=True)[["by", "wells", "name", "mean", "sd", "number"]]
+
+
+def sample_plates(controls: Wells, most: int = MOST_CONTROLS) -> Wells:
+    """Return the controls of as many plates, drawn at random but two at least, as have `most` together.
+
+    The correlations of all pairs would not fit into memory for hundreds of plates.
+    """
+    plate = controls.metadata["Metadata_Plate"].to_numpy(str)
+    names, sizes = np.unique(plate, return_counts=True)
+    if len(controls) <= most or len(names) <= 2:
+        return controls
+    order = np.random.default_rng(0).permutation(len(names))
+    number = max(2, int(np.searchsorted(np.cumsum(sizes[order]), most, side="right")))
+    return controls.where(np.isin(plate, names[order[:number]]))
 
 
 def correlate_controls(controls: Wells) -> pd.DataFrame:
@@ -113,14 +130,14 @@ def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
     axes.set_ylabel("mean of PC1")
 
 
-def draw_controls(axes: Axes, pairs: pd.DataFrame) -> None:
+def draw_controls(axes: Axes, pairs: pd.DataFrame, sample: str = "") -> None:
     """Draw how negative controls of two plates correlate, at the same and at different positions."""
     kinds = (
         ("same position", pairs[pairs["same_position"]]),
         ("other positions", pairs[~pairs["same_position"]]),
     )
     kinds = tuple((name, found) for name, found in kinds if len(found))
-    axes.set_title("Negative controls of two plates")
+    axes.set_title(f"Negative controls of two plates{sample}")
     if not kinds:
         axes.text(0.5, 0.5, "needs negative controls\non two plates", ha="center", transform=axes.transAxes)
         axes.set_axis_off()
@@ -139,13 +156,25 @@ def draw_controls(axes: Axes, pairs: pd.DataFrame) -> None:
     axes.set_xlabel("Pearson's r")
 
 
-def draw_positions(means: pd.DataFrame, pairs: pd.DataFrame, title: str) -> Figure:
-    """Draw the plate, its rows and columns, and the negative controls of two plates."""
+def draw_positions(means: pd.DataFrame, pairs: pd.DataFrame, title: str, sample: str = "") -> Figure:
+    """Draw the plate, its rows and columns, and the negative controls of two plates.
+
+    Parameters
+    ----------
+    means
+        As `average_by_position` returns them.
+    pairs
+        As `correlate_controls` returns them.
+    title
+        The condition.
+    sample
+        Which plates the pairs are from, if not from all.
+    """
     if means.empty:
         return draw_nothing("No principal component: fewer than three wells with values.")
     figure, grid = plt.subplots(2, 2, figsize=(10.5, 6.6), layout="constrained")
     draw_plate(grid[0, 0], means)
-    draw_controls(grid[0, 1], pairs)
+    draw_controls(grid[0, 1], pairs, sample)
     draw_means(grid[1, 0], means, "row")
     draw_means(grid[1, 1], means, "column")
     grid[1, 1].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
@@ -173,9 +202,14 @@ def main(
     mapped = pd.read_csv(coordinates, dtype={"Metadata_Plate": str, "Metadata_Well": str}, **EMPTY_IS_MISSING)
     means = average_by_position(mapped) if "PC1" in mapped else pd.DataFrame()
     _, controls = split_wells(read_wells(profiles, options["controls"]), options["group"])
-    pairs = correlate_controls(controls)
+    drawn = sample_plates(controls)
+    numbers = [each.metadata["Metadata_Plate"].nunique() for each in (drawn, controls)]
+    sample = f" ({numbers[0]} of {numbers[1]} plates)" if numbers[0] < numbers[1] else ""
+    if sample:
+        logging.info("correlations of negative controls: a random sample of the plates%s", sample)
+    pairs = correlate_controls(drawn)
     pairs["same_position"] = pairs["same_position"].astype(bool)
-    save_png(draw_positions(means, pairs, str(options["title"])), outputs["figure"])
+    save_png(draw_positions(means, pairs, str(options["title"]), sample), outputs["figure"])
     summary = [
         {
             "by": "negative controls of two plates",

@@ -139,6 +139,15 @@ def test_controls_are_paired_between_plates_only():
     np.testing.assert_allclose(np.sort(pairs.loc[pairs["same_position"], "correlation"]), np.sort(by_hand))
 
 
+@pytest.mark.parametrize(("most", "left"), [(20, 4), (19, 3), (10, 2), (1, 2)])
+def test_controls_of_many_plates_are_those_of_some_plates(most, left):
+    found = placed(plates(3, replicates=4, controls=5, seed=3))
+    _, controls = split_wells(join_plates(found), "Metadata_broad_sample")
+    drawn = plot_position_effects.sample_plates(controls, most)
+    assert drawn.metadata["Metadata_Plate"].value_counts().tolist() == [5] * left
+    assert len(plot_position_effects.correlate_controls(drawn)) == 25 * left * (left - 1) / 2
+
+
 # --- features ------------------------------------------------------------------------------------
 
 

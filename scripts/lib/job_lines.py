@@ -13,7 +13,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 SCREEN = "DefaultStreamHandler"  # Snakemake's name of the handler that writes to the terminal
-LONGEST_COMMAND = 300  # letters of a shell command on the terminal
+LONGEST_LINE = 300  # letters of a shell command, or of a job's list of files, on the terminal
 DROPPED_EVENTS = {LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED}
 DROPPED_LINES = ("Select jobs to execute", "Execute ")
 
@@ -39,7 +39,7 @@ class OneLinePerJob(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return one line for each job that finished since the last progress; Snakemake formats the rest."""
         if getattr(record, "event", None) is not LogEvent.PROGRESS or not self.finished:
-            return shorten_commands(self.default.format(record))
+            return shorten_lines(self.default.format(record))
         now = time.strftime("%H:%M:%S", time.localtime(record.created))
         first = record.done - len(self.finished) + 1
         lines = [
@@ -50,12 +50,16 @@ class OneLinePerJob(logging.Formatter):
         return "\n".join(lines)
 
 
-def shorten_commands(text: str) -> str:
-    """Shorten the shell commands in a message on a failed job; Snakemake's log file has all of them."""
+def shorten_lines(text: str) -> str:
+    """Shorten shell commands and lists of files in a message on a failed job; the log file has all."""
     lines = text.split("\n")
     for at, line in enumerate(lines):
-        if len(line) > LONGEST_COMMAND and ("set -euo pipefail" in line or lines[at - 1].strip() == "shell:"):
-            lines[at] = f"{line[:LONGEST_COMMAND]} ... (the log file of Snakemake has the complete command)"
+        if len(line) <= LONGEST_LINE:
+            continue
+        if "set -euo pipefail" in line or lines[at - 1].strip() == "shell:":
+            lines[at] = f"{line[:LONGEST_LINE]} ... (the log file of Snakemake has the complete command)"
+        elif line.strip().startswith(("input: ", "output: ")):
+            lines[at] = f"{line[:LONGEST_LINE]} ... (the log file of Snakemake has all files)"
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from snakemake.logging import ColorizingTextHandler, DefaultFormatter
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from lib.job_lines import LONGEST_COMMAND, SCREEN, shorten_commands, show_one_line_per_job
+from lib.job_lines import LONGEST_LINE, SCREEN, shorten_lines, show_one_line_per_job
 
 pytestmark = pytest.mark.unit
 
@@ -102,14 +102,23 @@ def test_what_the_user_keeps_quiet_is_left_to_snakemake(quiet):
     assert not isinstance(handler.formatter, DefaultFormatter)
 
 
-def test_long_commands_of_a_failed_job_are_shortened_and_nothing_else():
+def test_long_commands_and_lists_of_files_of_a_failed_job_are_shortened_and_nothing_else():
     command = f"python pipelines.py --assay '{'x' * 2000}'"
     message = f"Error in rule a:\n    shell:\n        {command}\n        (command exited)"
-    before, kept, after = shorten_commands(message).split("\n")[1:]
+    before, kept, after = shorten_lines(message).split("\n")[1:]
     assert (before, after) == ("    shell:", "        (command exited)")
     assert kept.startswith("        python pipelines.py --assay")
-    assert len(kept) < LONGEST_COMMAND + 80
+    assert len(kept) < LONGEST_LINE + 80
     failed = f"CalledProcessError in file a, line 1:\nCommand 'set -euo pipefail;  {command}' returned 1."
-    assert len(shorten_commands(failed)) < LONGEST_COMMAND + 120
-    for text in ("shell:\n   echo 1", f"A long sentence to a person: {'x' * 2000}"):
-        assert shorten_commands(text) == text
+    assert len(shorten_lines(failed)) < LONGEST_LINE + 120
+    files = ", ".join(f"P{number}.parquet" for number in range(400))
+    for kind in ("input", "output"):
+        line = shorten_lines(f"Error in rule a:\n    {kind}: {files}").split("\n")[1]
+        assert line.startswith(f"    {kind}: P0.parquet, P1.parquet")
+        assert len(line) < LONGEST_LINE + 80
+    for text in (
+        "shell:\n   echo 1",
+        "    input: a.csv, b.csv",
+        f"A long sentence to a person: {'x' * 2000}",
+    ):
+        assert shorten_lines(text) == text
