@@ -224,7 +224,7 @@ def test_a_single_plate_and_missing_controls():
     row, _ = judge(join_plates({"all": levels["pca"]}), OPTIONS)
     assert "no perturbation has 2 replicates" in row["message"]
     assert np.isnan(row["ilisi"])
-    with pytest.raises(InputError, match="30 of 30 positions hold fewer than 3 different perturbations"):
+    with pytest.raises(InputError, match="each position has one well"):
         run_chain(one, ["well_position"])
     without = profiles.assign(
         Metadata_control_type=profiles["Metadata_control_type"].mask(profiles["Metadata_Plate"] == "P3"),
