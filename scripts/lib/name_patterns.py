@@ -18,7 +18,7 @@ from lib.wells import get_well_at, get_well_name
 SEPARATOR = re.compile(r"([_\-. ()\[\],+=#]+)")
 # The part of the files that must fit a pattern.
 ENOUGH = 0.5
-# The least part of the files whose names are not those of overviews and the like.
+# The smallest share of files that is not taken for overviews and the like.
 OFTEN = 0.05
 
 # Plate (if the names have it), well, site, plane, time point and channel.

@@ -89,6 +89,7 @@ def test_a_folder_without_a_name_that_fits(tmp_path):
     write_images(tmp_path / "i", ["A01"], "{}.tif")
     (tmp_path / "i" / ".A01_s1_w1.tif").touch()
     (tmp_path / "i" / "loop").symlink_to(tmp_path / "i")
+    (tmp_path / "i" / "circle").symlink_to(tmp_path / "i" / "circle")
     assert lacks_images(plate, tmp_path, "imagexpress") is False
     assert lacks_images(plate, tmp_path, "phenix") is True
     write_images(tmp_path / "i" / "below", ["r01c02"], "{}f01p01-ch1sk1fk1fl1.tiff")
