@@ -12,7 +12,6 @@ import yaml
 
 import draft
 from drafted_plates import NOISE, RANDOM, draw_nuclei, make, write_plate
-from drafting.page import get_name_tasks, mark_code
 from lib.channel_guess import name_channels
 from lib.config import complete_config
 from lib.drafts import read_draft_request
@@ -20,7 +19,7 @@ from lib.errors import InputError
 from lib.image_changes import list_images
 from lib.image_tables import read_image_table, take_rows_of_plate
 from lib.plates import read_plates
-from lib.surveys import Channel, Survey, find_format, get_plate_name, survey
+from lib.surveys import Channel, find_format, get_plate_name, survey
 from load_data import load_data
 from microscope_files import harmony_name, write_harmony_index, write_htd, write_ome_tiff, write_ome_zarr
 
@@ -362,13 +361,6 @@ def test_images_of_a_dataset_on_disk_are_taken_from_there(tmp_path):
     assert rows[0]["images"] == f"{dataset}/images/2024_B1/images/BR1__2024-Measurement 1"
 
 
-def test_words_between_backticks_are_code_on_the_page():
-    assert mark_code("fill in `cell_line` and `timepoint` (h)") == (
-        "fill in <code>cell_line</code> and <code>timepoint</code> (h)"
-    )
-    assert mark_code("one ` alone") == "one ` alone"
-
-
 def test_numbers_that_may_be_channels_or_sites_are_asked_about(tmp_path):
     write_plate(tmp_path / "BR9", "{well}_{site}_{channel}.tif", sites=(1, 2, 3))
     config, _, tasks = make(tmp_path / "BR9", tmp_path)
@@ -381,28 +373,12 @@ def test_numbers_that_may_be_channels_or_sites_are_asked_about(tmp_path):
         (
             "{well}_s{site}_w{channel}.tif",
             "{well}_Channel_{channel}_Site_{site}.tif",
-            "{well} {site} Ch {channel}.tif",
+            "Channel {channel} {well} {site}.tif",
         )
     ):
         write_plate(tmp_path / f"C{number}", form, sites=(1, 2, 3))
         tasks = make(tmp_path / f"C{number}", tmp_path / f"to_{number}")[2]
         assert not any("what their numbers are" in task for task in tasks)
-
-
-@pytest.mark.parametrize(
-    ("before", "is_asked"),
-    [
-        (r"(?P<well>[A-Z]\d\d)_", True),
-        (r"(?P<well>[A-Z]\d\d)_\d+_", True),
-        (r"(?P<well>[A-Z]\d\d)_Run_", True),
-        (r"(?P<well>[A-Z]\d\d)_w", False),
-        (r"(?P<well>[A-Z]\d\d)_CH\.", False),
-        (r"(?P<well>[A-Z]\d\d)_x_Channel_", False),
-    ],
-)
-def test_a_word_before_a_number_says_what_it_is(before, is_asked):
-    found = Survey(before + r"(?P<channel>\d+)\.tif$", "", (), (Channel("1"), Channel("2")))
-    assert bool(get_name_tasks(found)) is is_asked
 
 
 def test_channels_whose_names_have_different_separators(tmp_path):
