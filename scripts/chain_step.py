@@ -117,7 +117,7 @@ WORK: Mapping[str, Callable[[Part, Options], pd.DataFrame]] = {
     ),
     "cell_count": correct_count_of_part,
     "drop_outliers": lambda part, o: part.take(drop_outliers(part.profiles, o["cutoff"], o["quantile"])),
-    "rank_int": lambda part, o: part.take(rank_int(part.profiles, o["seed"])),
+    "rank_int": lambda part, o: part.take(rank_int(part.profiles, o["seed"], o["keep_flat"])),
     "feature_select": select_features_of_part,
     "sphere": sphere_part,
     "tvn": lambda part, o: normalize_typical_variation(

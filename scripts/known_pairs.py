@@ -115,7 +115,9 @@ def read_gmt(path: Path, known_names: Sequence[str], missing: MissingValues) -> 
             f"{path}, line {join_names(untabbed, 5)}: no tab. In a GMT file, tabs separate the name of "
             "a set, a description (which may be empty) and each gene."
         )
-    descriptions = missing.clean([WEIGHT.sub("", fields[1]) for _, fields in sets])
+    # The name of a set may be repeated as its description.
+    texts = ["" if fields[1] == fields[0] else WEIGHT.sub("", fields[1]) for _, fields in sets]
+    descriptions = missing.clean(texts)
     genes = [missing.clean([WEIGHT.sub("", name) for name in fields[2:]]) for _, fields in sets]
     names = {*known_names, *chain.from_iterable(genes)} - {""}
     genes_as_descriptions = [text for text in descriptions if text in names]

@@ -130,14 +130,14 @@ def draw_means(axes: Axes, means: pd.DataFrame, by: str) -> None:
     axes.set_ylabel("mean of PC1")
 
 
-def draw_controls(axes: Axes, pairs: pd.DataFrame, sample: str = "") -> None:
+def draw_controls(axes: Axes, pairs: pd.DataFrame, suffix: str = "") -> None:
     """Draw how negative controls of two plates correlate, at the same and at different positions."""
     kinds = (
         ("same position", pairs[pairs["same_position"]]),
         ("other positions", pairs[~pairs["same_position"]]),
     )
     kinds = tuple((name, found) for name, found in kinds if len(found))
-    axes.set_title(f"Negative controls of two plates{sample}")
+    axes.set_title(f"Negative controls of two plates{suffix}")
     if not kinds:
         axes.text(0.5, 0.5, "needs negative controls\non two plates", ha="center", transform=axes.transAxes)
         axes.set_axis_off()
@@ -156,7 +156,7 @@ def draw_controls(axes: Axes, pairs: pd.DataFrame, sample: str = "") -> None:
     axes.set_xlabel("Pearson's r")
 
 
-def draw_positions(means: pd.DataFrame, pairs: pd.DataFrame, title: str, sample: str = "") -> Figure:
+def draw_positions(means: pd.DataFrame, pairs: pd.DataFrame, title: str, suffix: str = "") -> Figure:
     """Draw the plate, its rows and columns, and the negative controls of two plates.
 
     Parameters
@@ -167,14 +167,14 @@ def draw_positions(means: pd.DataFrame, pairs: pd.DataFrame, title: str, sample:
         As `correlate_controls` returns them.
     title
         The condition.
-    sample
-        Which plates the pairs are from, if not from all.
+    suffix
+        Of the title of the pairs: from how many plates they are, if not from all.
     """
     if means.empty:
         return draw_nothing("No principal component: fewer than three wells with values.")
     figure, grid = plt.subplots(2, 2, figsize=(10.5, 6.6), layout="constrained")
     draw_plate(grid[0, 0], means)
-    draw_controls(grid[0, 1], pairs, sample)
+    draw_controls(grid[0, 1], pairs, suffix)
     draw_means(grid[1, 0], means, "row")
     draw_means(grid[1, 1], means, "column")
     grid[1, 1].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
@@ -212,7 +212,7 @@ def main(
     save_png(draw_positions(means, pairs, str(options["title"]), sample), outputs["figure"])
     summary = [
         {
-            "by": "negative controls of two plates",
+            "by": f"negative controls of two plates{sample}",
             "wells": "negcon",
             "name": name,
             "mean": found["correlation"].mean(),

@@ -16,7 +16,6 @@ import pandas as pd
 
 from lib.errors import InputError, join_names
 from lib.logs import log_to
-from lib.repeated_wells import tell_plates_apart
 from lib.replicates import NEGATIVE_CONTROL, get_control_type, label_wells, mark_controls
 from lib.tables import read_profiles, write_whole
 from lib.values import separate, unify_spelling
@@ -140,7 +139,7 @@ def split_wells(
     Returns
     -------
     pandas.DataFrame
-        Plate, well, unit and split of each well.
+        Plate, well, unit and split of each well; also the batch, if plates of two batches have one name.
     """
     negative = get_control_type(metadata) == NEGATIVE_CONTROL
     perturbation = label_wells(metadata, group).mask(negative)
@@ -167,13 +166,16 @@ def split_wells(
     else:
         fractions = split.get("fractions", FRACTIONS)
         assigned = assign_splits(unit, perturbation, fractions, seed).mask(negative, CONTROL)
-    table = metadata[["Metadata_Plate", "Metadata_Well"]].assign(
+    keys = ["Metadata_Plate", "Metadata_Well"]
+    if "Metadata_Batch" in metadata and metadata.duplicated(keys).any():
+        keys = ["Metadata_Batch", *keys]
+    table = metadata[keys].assign(
         Metadata_perturbation=perturbation.mask(negative, NEGATIVE_CONTROL),
         Metadata_unit=unit.astype("Int64"),
         Metadata_split=assigned,
     )
     table = table[table["Metadata_perturbation"].notna() & table["Metadata_split"].notna()]
-    return table.sort_values(["Metadata_Plate", "Metadata_Well"], ignore_index=True)
+    return table.sort_values(keys, ignore_index=True)
 
 
 def main(
@@ -206,8 +208,7 @@ def main(
             if name != "plate" and (value or f"Metadata_{name}" not in metadata)
         }
         parts.append(metadata.assign(Metadata_Plate=plate["plate"], **sheet))
-    metadata = tell_plates_apart(pd.concat(parts, ignore_index=True))
-    table = split_wells(metadata, split, **options)
+    table = split_wells(pd.concat(parts, ignore_index=True), split, **options)
     with write_whole(output) as part:
         table.to_csv(part, index=False)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.errors import InputError
-from lib.tables import write_profiles
+from lib.tables import read_profiles, write_profiles
 from simulated_profiles import plates
 from splits import FRACTIONS, main, split_wells
 
@@ -188,3 +188,13 @@ def test_main_writes_one_split(tmp_path):
     main(files, sheet, str(output), {"column": "cell_line", "train": ["A549"], "test": ["U2OS"]}, {})
     written = pd.read_csv(output)
     assert written.groupby("Metadata_split").size().to_dict() == {"test": 23, "train": 23}
+    assert list(written)[:2] == ["Metadata_Plate", "Metadata_Well"]
+    # one barcode in two batches: the batch tells the plates apart
+    for row, path in zip(sheet, files, strict=True):
+        write_profiles(read_profiles(path).assign(Metadata_Batch=row["cell_line"]), path, {})
+        row["plate"] = "P"
+    main(files, sheet, str(output), {"column": "cell_line", "train": ["A549"], "test": ["U2OS"]}, {})
+    again = pd.read_csv(output)
+    assert set(again["Metadata_Plate"]) == {"P"}
+    assert (again["Metadata_Batch"] == again["Metadata_split"].map({"train": "A549", "test": "U2OS"})).all()
+    assert len(again) == 46

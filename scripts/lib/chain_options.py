@@ -31,7 +31,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
     "well_position": {"fewest_perturbations": 3},
     "cell_count": {"fewest_values": 10, "keep_count": False, "keep_uncounted": False},
     "drop_outliers": {"cutoff": 100, "quantile": 0.99},
-    "rank_int": {"seed": 0},
+    "rank_int": {"seed": 0, "keep_flat": False},
     "feature_select": {
         "reference": "all",
         "operations": ["frequency_threshold", "correlation_threshold", "drop_na_columns", "blocklist"],
@@ -107,15 +107,13 @@ class Number:
 
     def __str__(self) -> str:
         name = "a whole number" if self.whole else "a number"
-        limits = {
-            (-inf, inf): "",
-            (self.low, inf): f" of at least {self.low:g}",
-        }.get(
-            (self.low, self.high),
-            f" {'between' if self.between else 'from'} {self.low:g} "
-            f"{'and' if self.between else 'to'} {self.high:g}",
-        )
-        return name + limits + (" or null" if self.optional else "")
+        if self.high < inf and self.between:
+            name += f" between {self.low:g} and {self.high:g}"
+        elif self.high < inf:
+            name += f" from {self.low:g} to {self.high:g}"
+        elif self.low > -inf:
+            name += f" of at least {self.low:g}"
+        return name + (" or null" if self.optional else "")
 
 
 FRACTION, AT_LEAST_0 = Number(high=1), Number()

@@ -148,7 +148,8 @@ def apply_step(
             parts.append(work(part, step, options).set_index(ROW))
         except InputError as error:
             plates = join_names(table["Metadata_Plate"].astype("str").unique(), 3)
-            raise InputError(f"{error} (on plate {plates})" if len(places) > 1 else str(error)) from error
+            is_named = len(places) == 1 or plates in str(error)
+            raise InputError(str(error) if is_named else f"On plate {plates}: {error}") from error
         dropped |= part.dropped
         results.append(part.found)
         reference_wells += part.reference_wells

@@ -35,7 +35,7 @@ RECIPE_STEPS: Mapping[str, list[Any]] = {
             }
         }
     ],
-    "int": ["rank_int"],
+    "int": [{"rank_int": {"keep_flat": True}}],
     "outlier": ["drop_outliers"],
     "featselect": [
         {

@@ -72,14 +72,15 @@ def read_doses(values: Sequence[object]) -> tuple[np.ndarray, str]:
 
 
 def find_logarithms(values: Sequence[object]) -> list[str]:
-    """Return the negative values of a column of doses if there are several: they are probably logarithms.
+    """Return the negative values of a column of doses if they are probably logarithms.
 
-    A single one (-1, -666) stands for a missing dose.
+    A single whole number (-1, -666) stands for a missing dose.
     """
     texts = dict.fromkeys(plain_text(str(value)) for value in values if value is not None)
     matches = [(text, DOSE.fullmatch(DECIMAL_COMMA.sub(r"\1.\2", text.replace("µ", "u")))) for text in texts]
     negative = [text for text, match in matches if match and float(match[1]) < 0]
-    return negative if len(negative) > 1 else []
+    numbers = [float(match[1]) for _, match in matches if match and float(match[1]) < 0]
+    return negative if len(numbers) > 1 or any(number % 1 for number in numbers) else []
 
 
 @dataclass(frozen=True)

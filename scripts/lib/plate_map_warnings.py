@@ -19,7 +19,12 @@ from lib.layouts import (
 from lib.levels import get_levels
 from lib.plates import KNOWN, MAY_BE_EMPTY, SOURCES, Plate, is_address, read_table, source
 from lib.profile_files import find_wells_in_profiles
-from lib.suspects import find_contradictions, find_suspects, report_missing_words
+from lib.suspects import (
+    describe_equal_amounts,
+    find_contradictions,
+    find_suspects,
+    report_missing_words,
+)
 from lib.values import SEVERAL, MissingValues, is_same_name
 from lib.wells import get_well_order
 
@@ -143,6 +148,9 @@ def find_value_problems(plate_map: PlateMap, plates: list[Plate], experiment: Ex
     all_names = {plate["plate"] for plate in experiment.plates}
     contradictions = find_contradictions(plate_map.paths[0], names, missing, all_names)
     yield from (f"{plate_map.name}: {text}." for text in contradictions)
+    for column in get_replicate_columns(experiment.config):
+        amounts = [row[column] for row in plate_map.wells if row.get(column)]
+        yield from (f"{plate_map.name}: {text}." for text in describe_equal_amounts(column, amounts))
     own = {name: value for name, value in plates[0].items() if name not in SOURCES}
     counts = ("Count_Cells", "Count_Cells_Flagged", "Count_Sites", "Count_Sites_Excluded")
     own |= dict.fromkeys(("Batch", *counts))
@@ -154,9 +162,15 @@ def find_value_problems(plate_map: PlateMap, plates: list[Plate], experiment: Ex
 def get_grouping_columns(config: Mapping[str, Any]) -> set[str]:
     """Return the columns by which benchmark.group and dose_response group wells, without `Metadata_`."""
     doses = config.get("dose_response", {})
-    named = [config["benchmark"]["group"], *(doses[key] for key in ("dose", "compound") if key in doses)]
+    named = [doses[key] for key in ("dose", "compound") if key in doses]
     columns = {name for names in named for name in ([names] if isinstance(names, str) else names)}
-    return {name.removeprefix("Metadata_") for name in columns}
+    return {name.removeprefix("Metadata_") for name in columns} | set(get_replicate_columns(config))
+
+
+def get_replicate_columns(config: Mapping[str, Any]) -> list[str]:
+    """Return the columns whose equal values make replicates (benchmark.group), without `Metadata_`."""
+    group = config["benchmark"]["group"]
+    return [name.removeprefix("Metadata_") for name in ([group] if isinstance(group, str) else group)]
 
 
 def find_wells_without_entry(plate_map: PlateMap, present: Sequence[PlateWithWells]) -> Iterator[str]:

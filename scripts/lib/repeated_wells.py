@@ -31,6 +31,11 @@ def describe_repeated(metadata: pd.DataFrame, values: np.ndarray) -> list[str]:
     return [f"{number} wells have exactly the values of another well, as if one was copied: {pairs}"]
 
 
+def name_with_batch(plate: str, batch: str) -> str:
+    """Return the name of a plate that has its name in several batches."""
+    return f"{plate} (batch {batch})"
+
+
 def tell_plates_apart(metadata: pd.DataFrame) -> pd.DataFrame:
     """Return the wells with the batch beside the name of each plate that has its name in several batches."""
     if "Metadata_Batch" not in metadata:
@@ -39,6 +44,6 @@ def tell_plates_apart(metadata: pd.DataFrame) -> pd.DataFrame:
     same = metadata["Metadata_Plate"].isin(plates[plates.duplicated()])
     if not same.any():
         return metadata
-    batches = metadata["Metadata_Batch"].astype("str")
-    names = metadata["Metadata_Plate"].astype("str") + " (batch " + batches + ")"
+    keys = metadata[["Metadata_Plate", "Metadata_Batch"]].astype("str").to_numpy()
+    names = pd.Series([name_with_batch(*key) for key in keys], index=metadata.index)
     return metadata.assign(Metadata_Plate=metadata["Metadata_Plate"].mask(same, names))

@@ -112,11 +112,6 @@ def find_suspect_values(
                 f"{column} has {listed}: a number with a unit and one without are different "
                 "values, which splits replicates. Write the unit in every row, or in none"
             )
-        if same := find_equal_amounts(values):
-            found.append(
-                f"{column} has {'; '.join(same[:3])}: the same amount in two units is two values, which "
-                "splits replicates. Write one unit in all rows"
-            )
         if column in (*SAMPLE_COLUMNS, *missing.samples, *OF_GENES):
             found += [f"{column}: {sentence}" for sentence in find_alike_names(values)]
     return found
@@ -147,6 +142,19 @@ def find_amounts_without_unit(values: Iterable[str]) -> list[tuple[str, str]]:
         for value, match in amounts
         if match and get_number(match[1]) in without_unit and get_number(match[1]) != "0"
     ]
+
+
+def describe_equal_amounts(column: str, values: Iterable[str]) -> list[str]:
+    """Return the sentence on equal amounts in different units in a column by which wells are grouped."""
+    same = find_equal_amounts(values)
+    return (
+        [
+            f"{column} has {'; '.join(same[:3])}: the same amount in two units is two values, which splits "
+            "replicates. Write one unit in all rows"
+        ]
+        if same
+        else []
+    )
 
 
 def find_equal_amounts(values: Iterable[str]) -> list[str]:

@@ -81,8 +81,11 @@ def describe_floor(step: Mapping[str, Any]) -> Markup:
 def describe_counts(step: Mapping[str, Any]) -> str:
     """Describe what became of the number of cells, and of the wells without it."""
     kept = "; the number of cells was kept as a feature" if step.get("keep_count") else ""
-    # files of before this option kept the values of such wells
-    uncounted = "" if step.get("keep_uncounted", True) else "; wells without that number were excluded"
+    uncounted = {
+        True: "; wells without that number kept their values",
+        False: "; wells without that number were excluded",
+        None: "",  # in files of before this option
+    }[step.get("keep_uncounted")]
     return kept + uncounted
 
 

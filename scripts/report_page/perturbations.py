@@ -1,11 +1,13 @@
 """The data of a condition in the page: its wells on the maps, its perturbations with scores, and the null."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lib.repeated_wells import name_with_batch
 from report_page.blocks import round_numbers
 from report_page.cards import get_clusters, get_doses, get_hits
 from report_page.results import Results
@@ -45,7 +47,7 @@ def get_condition(
     plates
         The id of each plate in the page, by batch and plate.
     """
-    ids = {plate: plates[batch, plate] for batch, plate in condition["keys"]}
+    ids = name_plates(condition["keys"], plates)
     return {
         "id": identifier,
         "name": condition["name"],
@@ -59,6 +61,23 @@ def get_condition(
         "clusters": get_clusters(results, condition["clusters"]),
         "doses": get_doses(results, condition, ids),
         "changes": get_changes(results, condition),
+    }
+
+
+def name_plates(keys: Sequence[tuple[str, str]], plates: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """Return the id in the page of each plate of a condition, by its name in the tables of the condition.
+
+    Parameters
+    ----------
+    keys
+        Batch and plate of each plate.
+    plates
+        The id of each plate in the page, by batch and plate.
+    """
+    names = Counter(plate for _, plate in keys)
+    return {
+        name_with_batch(plate, batch) if names[plate] > 1 else plate: plates[batch, plate]
+        for batch, plate in keys
     }
 
 

@@ -61,6 +61,13 @@ def test_one_set_that_is_described_by_a_gene_is_read(tmp_path, caplog):
     assert "taken as descriptions, although they are also genes: TP53" in caplog.text
 
 
+def test_names_of_sets_that_are_repeated_as_descriptions_are_read(tmp_path, caplog):
+    path = tmp_path / "neighbors.gmt"
+    path.write_text("EGFR\tEGFR\tERBB2\tGRB2\nTP53\tTP53\tMDM2\tMDM4\n")
+    assert read_pairs(path, ["EGFR", "TP53"]) == {("ERBB2", "GRB2"), ("MDM2", "MDM4")}
+    assert caplog.text == ""
+
+
 @case(
     "scores",
     kind="known pairs in another encoding, or without names of columns",

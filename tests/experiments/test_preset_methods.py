@@ -44,6 +44,7 @@ SAID = {
     ("feature_select", "together", False): "applied one after the other",
     ("feature_select", "reference", "all"): "based on all wells",
     ("normalize", "over", "plate"): "normalized on each plate",
+    ("cell_count", "keep_uncounted", True): "wells without that number kept their values",
     ("rank_int", "over", "experiment"): "transformed over all plates",
     ("sphere", "over", "experiment"): "sphered over all plates",
     ("cell_count", "over", "experiment"): "fitted over all plates",

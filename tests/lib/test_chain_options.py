@@ -46,6 +46,7 @@ def test_every_number_and_switch_of_every_step_is_checked():
         ("harmony", {"clusters": 0}, "clusters: `0` is not a whole number of at least 1."),
         ("tvn", {"ridge": float("inf")}, "ridge: `inf` is not a number of at least 0."),
         ("combat", {"batch": ["Batch", "Plate"]}, "is not the name of a column of the wells."),
+        ("arm_correction", {"threshold": "many"}, "threshold: `many` is not a number."),
         ("arm_correction", {"arm": None}, "arm: `None` is not the name of a column of the wells."),
         ("sphere", {"epsilon": {"draws": True}}, "epsilon: `{'draws': True}` is not a number above 0"),
         ("sphere", {"epsilon": float("nan")}, "epsilon: `nan` is not a number above 0"),
@@ -83,7 +84,7 @@ def test_numbers_that_yaml_reads_as_text_are_numbers():
     assert complete("sphere", epsilon="1e-6")["epsilon"] == 1e-6
     assert complete("normalize", epsilon="1e-18", scaled="False")["epsilon"] == 1e-18
     assert complete("normalize", scaled="False")["scaled"] is False
-    assert complete("rank_int", seed="7") == {"over": "experiment", "seed": 7}
+    assert complete("rank_int", seed="7") == {"over": "experiment", "seed": 7, "keep_flat": False}
     assert complete("arm_correction", threshold="-3", arm="locus") == {
         "over": "experiment",
         "arm": "Metadata_locus",

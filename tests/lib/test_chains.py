@@ -21,7 +21,7 @@ def test_a_list_of_steps_gets_every_option():
     (first, options), (second, ranks) = chain["steps"]
     assert (first, second) == ("normalize", "rank_int")
     assert options == {**STEPS["normalize"], "method": "standardize"}
-    assert ranks == {"over": "experiment", "seed": 0}
+    assert ranks == {"over": "experiment", "seed": 0, "keep_flat": False}
 
 
 def test_a_levels_name_follows_from_the_steps():

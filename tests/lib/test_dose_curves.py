@@ -128,4 +128,5 @@ def test_a_unit_may_be_in_the_name_of_the_column(column, unit):
 def test_logarithms_are_found_and_a_sign_for_missing_is_none():
     assert find_logarithms(["-1", "0", "-0,5", "1", None]) == ["-1", "-0,5"]
     assert find_logarithms(["-666", "-666", "0", "10"]) == []
+    assert find_logarithms(["-0.52", "0", "0.48", "1"]) == ["-0.52"]
     assert np.isnan(read_doses(["1e400"])[0][0])

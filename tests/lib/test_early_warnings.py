@@ -26,6 +26,14 @@ def test_valid_tables_get_no_warning(tmp_path):
     assert get_problems(tmp_path, benchmark={"group": ["broad_sample", "Metadata_Batch", "cell_line"]}) == []
 
 
+def test_equal_doses_in_two_units_matter_only_where_they_make_replicates(tmp_path):
+    doses = "well_position,broad_sample,dose\nA1,D,\nA2,D,\nA3,D,\nB1,X,500 nM\nB2,X,0.5 uM\n"
+    assert get_problems(tmp_path, doses, dose_response={"dose": "dose"}) == []
+    group = {"benchmark": {"group": ["broad_sample", "dose"]}}
+    (problem,) = get_problems(tmp_path, doses, **group)
+    assert "map.csv: dose has 500 nM and 0.5 uM: the same amount in two units" in problem
+
+
 @pytest.mark.parametrize("kind", ["poscon", "negcon2", "no_control"])
 def test_another_kind_of_control_is_not_a_misspelling(tmp_path, kind):
     assert get_problems(tmp_path, MAP + "B2,Y\n", KNOWN + f"Y,{kind}\n") == []

@@ -1,6 +1,7 @@
 """The tests' quick way to start Snakemake gives what a user's way gives."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +13,11 @@ pytestmark = pytest.mark.plan
 
 
 def test_a_dry_run_prints_the_same_as_one_that_a_user_starts(tmp_path):
+    import sklearn  # noqa: F401  # which sets environment variables, as any test may have imported it
+
+    output = tmp_path / "output"
+    output.touch()
+    assert get_server().run(sys.executable, ["--version"], PROJECT, str(output)) == 0, "the server is used"
     copy = copy_of_project(tmp_path / "platewise")
     config = write_experiment(tmp_path / "experiment")
     for more in ([], ["--config", "repert={}"]):
@@ -36,7 +42,9 @@ def test_what_a_run_leaves_behind_is_not_seen_by_the_next_one(tmp_path):
 
 
 def test_another_environment_needs_a_process_of_its_own(tmp_path, monkeypatch):
-    server = get_server()
+    server, output = get_server(), tmp_path / "output"
+    output.touch()
+    assert server.run(sys.executable, ["--version"], PROJECT, str(output)) == 0
     monkeypatch.setenv("PLATEWISE_TEST", "1")
-    assert server.run("python", ["--version"], PROJECT, str(tmp_path / "output")) is None
+    assert server.run(sys.executable, ["--version"], PROJECT, str(output)) is None
     assert snakemake("--version", "--dry-run").returncode == 0

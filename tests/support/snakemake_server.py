@@ -20,8 +20,12 @@ from typing import Any
 
 
 def get_environment() -> dict[str, str]:
-    """Return the environment variables, without the one that pytest changes for each test."""
-    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    """Return the environment variables without those that pytest, and scikit-learn's import, set."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTEST_CURRENT_TEST" and not name.startswith("KMP_")
+    }
 
 
 # Before any test changes a variable for its own runs.

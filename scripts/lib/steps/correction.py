@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError, join_names
+from lib.errors import InputError, join_names, number_of
 from lib.replicates import get_control_type
 from lib.tables import get_features
 
@@ -92,11 +92,25 @@ def correct_cell_count(
     if column not in profiles:
         raise InputError(f"cell_count: the profiles have no column {column}.")
     features = get_features(profiles)
-    values = profiles[features].to_numpy(float, copy=True)
+    dropped: dict[str, str] = {}
     count = pd.to_numeric(profiles[column], errors="coerce").to_numpy(float)
     counted = np.isfinite(count)
     if not counted.any():
         raise InputError(f"cell_count: no well has a number in {column}.")
+    if not counted.all():
+        wells = (profiles["Metadata_Plate"] + " " + profiles["Metadata_Well"])[~counted]
+        logging.warning(
+            "cell_count: %s without a number of cells %s: %s",
+            number_of(len(wells), "well"),
+            "keep their values, and those of the other wells are residuals"
+            if keep_uncounted
+            else "are excluded",
+            join_names(wells, 20),
+        )
+        if not keep_uncounted:
+            dropped = dict.fromkeys(wells, "no number of cells")
+            profiles, count, counted = profiles[counted], count[counted], counted[counted]
+    values = profiles[features].to_numpy(float, copy=True)
     missing = ~np.isfinite(values).all(axis=0)
     different = np.array([len(np.unique(column)) for column in values.T])
     has_line = ~missing & (different > fewest)
@@ -112,19 +126,6 @@ def correct_cell_count(
     values[np.ix_(counted, has_line)] = known - line @ coefficients
     kept = [name for name, gone in zip(features, missing, strict=True) if not gone]
     table = pd.DataFrame(values[:, ~missing], columns=kept, index=profiles.index)
-    dropped = dict.fromkeys(np.array(features)[missing], "missing in a well")
-    if not counted.all():
-        wells = (profiles["Metadata_Plate"] + " " + profiles["Metadata_Well"])[~counted]
-        logging.warning(
-            "cell_count: %d wells without a number of cells %s: %s",
-            len(wells),
-            "keep their values, and those of the other wells are residuals"
-            if keep_uncounted
-            else "get no values",
-            join_names(wells, 20),
-        )
-        if not keep_uncounted:
-            dropped |= dict.fromkeys(wells, "no number of cells")
-            profiles, table = profiles[counted], table[counted]
+    dropped |= dict.fromkeys(np.array(features)[missing], "missing in a well")
     corrected = pd.concat([profiles.drop(columns=features), table], axis=1)
     return corrected.reset_index(drop=True), dropped

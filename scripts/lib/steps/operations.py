@@ -42,7 +42,9 @@ def find_correlated(profiles: pd.DataFrame, features: list[str], settings: Mappi
 def find_invariant(profiles: pd.DataFrame, features: list[str], settings: Mapping[str, Any]) -> list[str]:
     """Return the features that do not vary; pycytominer fails if that is all of them."""
     least = settings["min_variance"]
-    variances = np.nanvar(profiles[features].to_numpy(float), axis=0)
+    values = profiles[features].to_numpy(float)
+    # the variance of equal values may be a rounding error
+    variances = np.where(np.nanmax(values, axis=0) > np.nanmin(values, axis=0), np.nanvar(values, axis=0), 0)
     if not (variances > least).any():
         return features
     return variance_threshold(profiles, features, min_variance=least)

@@ -93,7 +93,7 @@ def test_an_effect_of_the_cell_count_goes():
     assert dropped == {"Cells_Gap": "missing in a well"}
 
 
-def test_a_well_without_a_count_gets_no_values_or_keeps_them_as_in_the_recipe(caplog):
+def test_a_well_without_a_count_is_excluded_or_keeps_its_values_as_in_the_recipe(caplog):
     wells = {"Metadata_Plate": "P", "Metadata_Well": ["A01", "A02", "A03", "A04"]}
     values = {"Metadata_Count_Cells": [1.0, 2, np.nan, 3], "Cells_X": [1.0, 2, 9, 3]}
     profiles = pd.DataFrame({**wells, **values})
@@ -101,10 +101,14 @@ def test_a_well_without_a_count_gets_no_values_or_keeps_them_as_in_the_recipe(ca
     assert out["Metadata_Well"].tolist() == ["A01", "A02", "A04"]
     np.testing.assert_allclose(out["Cells_X"], [0, 0, 0], atol=1e-12)
     assert dropped == {"P A03": "no number of cells"}
-    assert "1 wells without a number of cells get no values: P A03" in caplog.text
+    assert "1 well without a number of cells are excluded: P A03" in caplog.text
     out, dropped = correct_cell_count(profiles, fewest=1, keep_uncounted=True)
     np.testing.assert_allclose(out["Cells_X"], [0, 0, 9, 0], atol=1e-12)
     assert dropped == {}
     assert "keep their values, and those of the other wells are residuals: P A03" in caplog.text
+    # what the excluded well lacks is not lost for the others
+    out, dropped = correct_cell_count(profiles.assign(Cells_Y=[3.0, 1, np.nan, 2]), fewest=2)
+    assert out["Cells_Y"].notna().all()
+    assert dropped == {"P A03": "no number of cells"}
     with pytest.raises(InputError, match="no column Metadata_Count_Cells"):
         correct_cell_count(profiles.drop(columns="Metadata_Count_Cells"))

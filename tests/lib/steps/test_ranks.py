@@ -29,3 +29,12 @@ def test_a_feature_with_one_value_becomes_no_noise():
     out, dropped = rank_int(profiles)
     assert list(out) == ["Cells_X"]
     assert dropped == {"Cells_Flat": "the same value in all wells"}
+    out, dropped = rank_int(profiles, keep_flat=True)  # the recipe's way
+    assert sorted(out["Cells_Flat"].dropna()) == sorted(norm.ppf((np.array([1, 2]) - 3 / 8) / 2.25))
+    assert dropped == {}
+
+
+def test_one_well_has_the_middle_rank():
+    out, dropped = rank_int(pd.DataFrame({"Cells_X": [3.0, np.nan]}))
+    assert out["Cells_X"].iloc[0] == 0
+    assert dropped == {}
