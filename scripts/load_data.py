@@ -290,7 +290,7 @@ def load_data(
             logging.error("well %s, site %s: %s", fault.well, fault.site, fault.reason)
         raise InputError(
             describe_faults(plate["plate"], faults, found, str(images))
-            + suggest_remedy(faults, found, hint_at_planes(found, in_table))
+            + suggest_remedy(faults, found, hint_at_planes(found, in_table, pattern == INDEX))
         )
     for fault in faults:
         logging.warning("left out: well %s, site %s: %s", fault.well, fault.site, fault.reason)

@@ -12,7 +12,6 @@ import yaml
 
 import draft
 from drafted_plates import NOISE, RANDOM, draw_nuclei, make, write_plate
-from drafting.page import mark_code
 from lib.channel_guess import name_channels
 from lib.config import complete_config
 from lib.drafts import read_draft_request
@@ -362,13 +361,6 @@ def test_images_of_a_dataset_on_disk_are_taken_from_there(tmp_path):
     assert rows[0]["images"] == f"{dataset}/images/2024_B1/images/BR1__2024-Measurement 1"
 
 
-def test_words_between_backticks_are_code_on_the_page():
-    assert mark_code("fill in `cell_line` and `timepoint` (h)") == (
-        "fill in <code>cell_line</code> and <code>timepoint</code> (h)"
-    )
-    assert mark_code("one ` alone") == "one ` alone"
-
-
 def test_numbers_that_may_be_channels_or_sites_are_asked_about(tmp_path):
     write_plate(tmp_path / "BR9", "{well}_{site}_{channel}.tif", sites=(1, 2, 3))
     config, _, tasks = make(tmp_path / "BR9", tmp_path)
@@ -377,8 +369,16 @@ def test_numbers_that_may_be_channels_or_sites_are_asked_about(tmp_path):
         "what their numbers are; 1, 2 are taken for the channels. If all pictures on this page show one stain"
     )
     assert any(asked in task for task in tasks)
-    write_plate(tmp_path / "BR8", "{well}_s{site}_w{channel}.tif", sites=(1, 2, 3))
-    assert not any("what their numbers are" in task for task in make(tmp_path / "BR8", tmp_path / "b")[2])
+    for number, form in enumerate(
+        (
+            "{well}_s{site}_w{channel}.tif",
+            "{well}_Channel_{channel}_Site_{site}.tif",
+            "Channel {channel} {well} {site}.tif",
+        )
+    ):
+        write_plate(tmp_path / f"C{number}", form, sites=(1, 2, 3))
+        tasks = make(tmp_path / f"C{number}", tmp_path / f"to_{number}")[2]
+        assert not any("what their numbers are" in task for task in tasks)
 
 
 def test_channels_whose_names_have_different_separators(tmp_path):

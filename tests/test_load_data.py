@@ -293,3 +293,11 @@ def test_an_index_without_its_images_says_where_they_belong(tmp_path):
         InputError, match=r"none of the 2 images that the microscope's index lists exists\. They "
     ):
         load_data(tmp_path, {"batch": "B", "plate": "P1"}, {"1": "DNA"}, "index", "error", 2)
+
+
+def test_a_folder_of_links_to_files_that_do_not_exist(tmp_path):
+    for well in ("A01", "A02"):
+        (tmp_path / f"{well}_1.tif").symlink_to(tmp_path / "gone" / f"{well}_1.tif")
+    pattern = r"^(?P<well>[A-H]\d\d)_(?P<channel>\d)\.tif$"
+    with pytest.raises(InputError, match="none of its 2 images exists: their names are there, as links to"):
+        load_data(tmp_path, {"batch": "B", "plate": "P1"}, {"1": "DNA"}, pattern, "error", 2)

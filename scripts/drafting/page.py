@@ -13,7 +13,7 @@ import numpy as np
 from lib.channel_guess import NO_STAIN, NUCLEI
 from lib.errors import join_names, number_of
 from lib.illumination import RECOMMENDED_IMAGES
-from lib.name_parts import is_channel
+from lib.name_parts import LETTERS, is_channel
 from lib.pictures import (
     STAINS,
     Montage,
@@ -29,8 +29,10 @@ from lib.pictures import (
 from lib.surveys import Survey, get_map_name
 
 TILE = 360
-# A number that no letter before it explains.
-PLAIN_CHANNEL = re.compile(r"(?<![A-Za-z])\(\?P<channel>\\d\+\)")
+# A number that no letter just before it explains, and the word before that, if there is one.
+PLAIN_CHANNEL = re.compile(
+    r"(?:(?<![A-Za-z\\])(?P<word>[A-Za-z]+)[^A-Za-z0-9()]+|(?<![A-Za-z]))\(\?P<channel>\\d\+\)"
+)
 STYLE = (
     "body{font:16px sans-serif;max-width:70em;margin:2em auto}"
     "td,th{padding:.2em 1em;text-align:left}img{max-width:100%}"
@@ -141,10 +143,11 @@ def get_table_tasks(found: Survey) -> list[str]:
 
 
 def get_name_tasks(found: Survey) -> list[str]:
-    """Return that the channels are plain numbers in the names of files, which may be those of the sites."""
-    if not PLAIN_CHANNEL.search(found.pattern) or all(
-        is_channel(channel.label) for channel in found.channels
-    ):
+    """Return the task of checking that plain numbers in the names of files are the channels."""
+    plain = PLAIN_CHANNEL.search(found.pattern)
+    if not plain or (plain["word"] or "").lower() in LETTERS["channel"]:
+        return []
+    if all(is_channel(channel.label) for channel in found.channels):
         return []
     sites = "(?P<site>" in found.pattern
     return [

@@ -5,20 +5,20 @@ images of each site, and a number is another channel in a file with another orde
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lib.errors import InputError
 from lib.image_checks import Fault, Found, get_location_of_image, make_fault, sample_stored
 from lib.image_formats import open_image
 from lib.image_references import read_reference
-from lib.open_image import UnsuitableImageError
 from lib.planes import find_channel
 
 # A file and one of its scenes; and the images that are read from it, by the channel as the config gives it.
 Source = tuple[str, str]
 Images = Mapping[str, Found]
+# The names of a file's channels, and the position of each channel that the config gives.
+Channels = tuple[list[str], Mapping[str, int]]
 
 
 def find_channel_faults(found: Sequence[Found], threads: int) -> list[Fault]:
@@ -44,28 +44,34 @@ def find_channel_faults(found: Sequence[Found], threads: int) -> list[Fault]:
         labels
     ):
         return []
+    # The scenes of a file have the same channels.
+    in_file: dict[str, dict[str, None]] = defaultdict(dict)
+    for (place, _), images in sources.items():
+        in_file[place] |= dict.fromkeys(images)
     with ThreadPoolExecutor(threads) as pool:
-        channels = list(pool.map(find_channels, sources, sources.values()))
+        of_file = dict(zip(in_file, pool.map(find_channels, in_file, in_file.values()), strict=True))
+    channels = []
+    for (place, _), images in sources.items():
+        names, positions = of_file[place]
+        channels.append((names, {label: at for label, at in positions.items() if label in images}))
     faults = find_equal_channels(sources.values(), channels)
     return faults + find_other_orders(sources.values(), channels)
 
 
-def find_channels(source: Source, images: Images) -> tuple[list[str], dict[str, int]]:
+def find_channels(file: str, labels: Iterable[str]) -> Channels:
     """Return the names of a file's channels, and the position of each channel that the config gives."""
     positions = {}
     try:
-        with open_image(Path(source[0]), "C") as opened:
-            for label in images:
+        with open_image(Path(file), "C") as opened:
+            for label in labels:
                 positions[label] = find_channel(opened, label)
             return list(opened.channels), positions
-    except (InputError, UnsuitableImageError, ValueError, OSError, KeyError):
-        # The file's check reports what is wrong with it.
+    except Exception:
+        # The file's check, which opens it as well, reports what is wrong with it.
         return [], {}
 
 
-def find_equal_channels(
-    sources: Sequence[Images], channels: Sequence[tuple[list[str], Mapping[str, int]]]
-) -> list[Fault]:
+def find_equal_channels(sources: Sequence[Images], channels: Sequence[Channels]) -> list[Fault]:
     """Return the faults of images that are the same channel of their file as another one."""
     faults = []
     for images, (_, positions) in zip(sources, channels, strict=True):
@@ -82,9 +88,7 @@ def find_equal_channels(
     return faults
 
 
-def find_other_orders(
-    sources: Sequence[Images], channels: Sequence[tuple[list[str], Mapping[str, int]]]
-) -> list[Fault]:
+def find_other_orders(sources: Sequence[Images], channels: Sequence[Channels]) -> list[Fault]:
     """Return the faults of images whose number means another channel in their file than in most files."""
     names: dict[str, Counter[str]] = defaultdict(Counter)
     for of_file, positions in channels:

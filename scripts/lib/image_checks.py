@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -303,7 +304,8 @@ def find_repeated_faults(found: Sequence[Found], threads: int) -> list[Fault]:
     groups = group_by_part([image for image in single if isinstance(image.path, Path)])
     stored = group_by_part([image for image in single if isinstance(image.path, StoredImage)])
     with ThreadPoolExecutor(threads) as pool:
-        for key in (get_size, read_ends, digest_of_file):
+        # The channels and scenes of a file share what is read of it.
+        for key in map(cache, (get_size, read_ends, digest_of_file)):
             groups = [smaller for group in groups for smaller in find_groups_by(group, key, pool)]
         groups += [same for part in stored for same in find_groups_by(part, get_tag, pool)]
     for group in groups:

@@ -233,8 +233,8 @@ def divide_files(found: Sequence[Found], channels: Mapping[str, str]) -> list[Fo
         try:
             with open_image(image.path, "C") as opened:
                 return list(opened.scenes)
-        except (InputError, ValueError, OSError, KeyError):
-            # The file's check reports what is wrong with it.
+        except Exception:
+            # The file's check, which opens it as well, reports what is wrong with it.
             return [""]
 
     with ThreadPoolExecutor(THREADS) as pool:

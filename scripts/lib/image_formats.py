@@ -222,7 +222,8 @@ def open_nd2(path: Path, nd2: Any, stack: ExitStack) -> OpenImage:
 def open_czi(path: Path, czi: Any, stack: ExitStack) -> OpenImage:
     """Return an open CZI file; the tiles of a mosaic are one image, as in Zeiss' own program."""
     file = stack.enter_context(czi.open_czi(str(path)))
-    box, scenes = file.total_bounding_box, sorted(file.scenes_bounding_rectangle)
+    box, of_scenes = file.total_bounding_box, file.scenes_bounding_rectangle
+    scenes = sorted(of_scenes)
 
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         if scenes and not 0 <= scene < len(scenes):
@@ -245,7 +246,7 @@ def open_czi(path: Path, czi: Any, stack: ExitStack) -> OpenImage:
     entries = ((image.get("Dimensions") or {}).get("Channels") or {}).get("Channel", [])
     names = [each.get("@Name", "") for each in (entries if isinstance(entries, list) else [entries])]
     first = read(0, 0, 0, 0)
-    rectangles = [file.scenes_bounding_rectangle[scene] for scene in scenes]
+    rectangles = [of_scenes[scene] for scene in scenes]
     return OpenImage(
         {axis: box[axis][1] - box[axis][0] if axis in box else 1 for axis in AXES},
         first.shape,

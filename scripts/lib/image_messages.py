@@ -37,7 +37,7 @@ def describe_faults(plate: str, faults: Sequence[Fault], found: Sequence[Found],
         The message.
     """
     if all_are_missing(faults, found):
-        return describe_missing_images(plate, faults, source)
+        return describe_missing_images(plate, faults, source, any(image.fields for image in found))
     per_channel = Counter(image.channel for image in found)
     sites = len({(image.well, image.site) for image in found})
     kinds: dict[tuple[str, str], list[Fault]] = defaultdict(list)
@@ -77,15 +77,32 @@ def all_are_missing(faults: Sequence[Fault], found: Sequence[Found]) -> bool:
     return sum(fault.what == "does not exist" for fault in faults) == len(found)
 
 
-def describe_missing_images(plate: str, missing: Sequence[Fault], source: str) -> str:
-    """Return the message if none of a plate's images is at its path in the table."""
+def describe_missing_images(plate: str, missing: Sequence[Fault], source: str, in_index: bool) -> str:
+    """Return the message if none of a plate's images is at its path.
+
+    Parameters
+    ----------
+    plate
+        The plate's name.
+    missing
+        The faults of the images.
+    source
+        The location of the images in the sample sheet.
+    in_index
+        Whether the microscope's index lists them.
+    """
     missing = [fault for fault in missing if fault.what == "does not exist"]
     folders = Counter(str(Path(fault.image).parent) for fault in missing)
     where = join_names((f"{folder} ({count:,} images)" for folder, count in folders.most_common()), 3)
-    if not is_image_table(source):
+    if in_index:
         return (
             f"Plate {plate}: none of the {len(missing):,} images that the microscope's index lists exists. "
-            f"They belong into {where}. Copy them there, or correct the column images of the sample sheet."
+            f"They belong in {where}. Copy them there, or correct the column images of the sample sheet."
+        )
+    if not is_image_table(source):
+        return (
+            f"Plate {plate}: none of its {len(missing):,} images exists: their names are there, as links to "
+            f"files that do not exist, in {where}. Correct the links, or copy the images there."
         )
     missing_folders = "folders that do" if len(folders) > 1 else "a folder that does"
     return (
@@ -114,7 +131,7 @@ def suggest_remedy(faults: Sequence[Fault], found: Sequence[Found], hint: str) -
     return "\nReplace these images, or set images.bad_sites to drop to leave their sites out."
 
 
-def hint_at_planes(found: Sequence[Found], in_table: bool = False) -> str:
+def hint_at_planes(found: Sequence[Found], in_table: bool, in_index: bool) -> str:
     """Return what to do if half of the sites or more have several images of a channel.
 
     Parameters
@@ -123,6 +140,8 @@ def hint_at_planes(found: Sequence[Found], in_table: bool = False) -> str:
         The images of the plate.
     in_table
         Whether an image table lists them.
+    in_index
+        Whether they are found by the microscope's index.
     """
     groups: dict[tuple[str, str, str], list[Found]] = defaultdict(list)
     for image in found:
@@ -141,11 +160,12 @@ def hint_at_planes(found: Sequence[Found], in_table: bool = False) -> str:
             "\nMost sites have several images of a channel in the table: write the number of each row's site "
             "into Metadata_Site, and list each site once."
         )
-    if any(image.fields for image in found):
+    if in_index:
         return (
             "\nMost sites have several images of a channel with the same plane and time point in the "
-            "microscope's index: it measured them several times (CellVoyager in several timelines or "
-            "actions). Set images.pattern to a regular expression of the file names that takes one of them."
+            "microscope's index: they were measured several times (CellVoyager in several timelines or "
+            "actions), or copied into several folders (MetaXpress). Set images.pattern to a regular "
+            "expression of the file names that takes one of them, or take the copies away."
         )
     return (
         "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "

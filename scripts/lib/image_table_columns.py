@@ -19,6 +19,7 @@ from lib.values import is_nothing, plain_text
 from lib.wells import get_well_at
 
 PREFIX = "Image_"
+PLACE = ("Metadata_Row", "Metadata_Column")
 # Other names of columns that say where an image is from.
 USUAL_NAMES = {
     "Metadata_Well": (
@@ -39,11 +40,14 @@ def use_usual_names(columns: Sequence[str]) -> list[str]:
     """Return the columns of an image table with the usual names of those of the well and the site.
 
     Some of CellProfiler's tables call an image's columns Image_FileName_..., Image_Metadata_...; the prefix
-    stays if the table has the same column without it.
+    stays if the table has the same column without it. `Row` and `Column` beside a well may be the place of a
+    site within the well, and keep their names.
     """
     there = set(columns)
     names = [name if name.removeprefix(PREFIX) in there else name.removeprefix(PREFIX) for name in columns]
     for usual, others in USUAL_NAMES.items():
+        if usual in PLACE and "Metadata_Well" in names:
+            others = [name for name in others if name.startswith("Metadata_")]
         other = next((name for name in others if name in names), None)
         if usual not in names and other is not None:
             names[names.index(other)] = usual

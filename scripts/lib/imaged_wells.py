@@ -6,6 +6,7 @@ This module uses only the standard library, since Snakemake's process imports it
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from lib.errors import InputError, join_names
@@ -60,8 +61,19 @@ def find_wells_in_table(table: Path, plate: str) -> set[str] | None:
     return {get_well_name(well) for well in wells} or None
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, also behind a link; a link in a circle is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def has_match(folder: Path, expression: re.Pattern[str]) -> bool:
-    """Return whether a name in a folder or its subfolders matches; the names after it are not listed."""
+    """Return whether a name in a folder or its subfolders matches; the names after it are not listed.
+
+    Subfolders that cannot be listed are left out, as in the list of all images.
+    """
     in_path = "/" in expression.pattern
     folders, seen = [(str(folder), "")], set()
     while folders:
@@ -69,14 +81,13 @@ def has_match(folder: Path, expression: re.Pattern[str]) -> bool:
         if (real := os.path.realpath(place)) in seen:
             continue
         seen.add(real)
-        with os.scandir(place) as entries:
+        with suppress(OSError), os.scandir(place) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                if is_folder(entry):
                     folders.append((entry.path, f"{below}{entry.name}/"))
-                    continue
-                if expression.search(f"{below}{entry.name}" if in_path else entry.name):
+                elif expression.search(f"{below}{entry.name}" if in_path else entry.name):
                     return True
     return False
 
@@ -84,7 +95,7 @@ def has_match(folder: Path, expression: re.Pattern[str]) -> bool:
 def lacks_images(plate: Mapping[str, str], folder: Path, pattern: str) -> bool:
     """Return whether no name of a plate's images fits the pattern.
 
-    This takes no time, where `find_name_problem` reads the names of all images.
+    It stops at the first name that fits, where `find_name_problem` reads the names of all images.
     """
     location = plate.get("images", "")
     images = folder / location

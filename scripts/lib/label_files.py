@@ -164,27 +164,28 @@ def find_matching(
     expression = compile_pattern(settings["pattern"])
     if not folder.is_dir():
         raise InputError(f"The folder {folder} of the label images does not exist.")
-    by_site: dict[SiteKey, list[Path]] = defaultdict(list)
-    names, plates = [], set()
+    names, matching = [], []
     for root, found in walk_folders(folder):
         for name in found:
             names.append(name)
             below = f"{root.removeprefix(str(folder)).lstrip('/')}/{name}"
             if match := expression.search(below if "/" in expression.pattern else name):
-                groups = match.groupdict()
-                if of_plate := groups.get("plate"):
-                    plates.add(of_plate)
-                    if not find_spelling(settings["plate"], {of_plate}):
-                        continue
-                try:
-                    well = (
-                        get_well_name(groups["well"])
-                        if groups.get("well")
-                        else get_well_at(groups["row"], groups["column"])
-                    )
-                except InputError as error:
-                    raise InputError(f"{root}/{name}: {error} (from `labels.pattern`)") from error
-                by_site[well, get_site_name(groups.get("site"))].append(Path(root, name))
+                matching.append((Path(root, name), match.groupdict()))
+    plates = {groups["plate"] for _, groups in matching if groups.get("plate")}
+    meant = find_spelling(settings["plate"], plates)
+    by_site: dict[SiteKey, list[Path]] = defaultdict(list)
+    for path, groups in matching:
+        if groups.get("plate") and groups["plate"] not in meant:
+            continue
+        try:
+            well = (
+                get_well_name(groups["well"])
+                if groups.get("well")
+                else get_well_at(groups["row"], groups["column"])
+            )
+        except InputError as error:
+            raise InputError(f"{path}: {error} (from `labels.pattern`)") from error
+        by_site[well, get_site_name(groups.get("site"))].append(path)
     if plates and not by_site:
         raise InputError(
             f"The names of the label images in {folder} are of plate {join_names(sorted(plates), 5)}, and "

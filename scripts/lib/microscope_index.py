@@ -146,45 +146,70 @@ def match_channels(images: Iterable[IndexImage], channels: Mapping[str, str], pa
     InputError
         Naming the channels of the assay that the index does not have, and those that it has.
     """
-    there: dict[str, str] = {}
+    # By number, the names of each channel (one, mostly) and the first image with this name.
+    there: dict[str, dict[str, IndexImage]] = defaultdict(dict)
     for image in images:
-        name = there.setdefault(image.channel, image.name)
-        if image.name != name:
-            raise InputError(
-                f"{path}: channel {image.channel} is called {name} in some images and {image.name} in others "
-                f"(well {image.well}, site {image.site}), so that it is not one channel. Measure these wells "
-                "as different plates, or set images.pattern to how the files are named, if the files tell "
-                "the channels apart."
-            )
+        there[image.channel].setdefault(image.name, image)
 
     def short(name: str) -> str:
         return re.sub(r"\s+", "", unicodedata.normalize("NFKC", name)).casefold()
 
     matched, unknown = {}, []
     for image, channel in channels.items():
-        alike = [number for number, name in there.items() if name == image]
-        alike = alike or [number for number, name in there.items() if name and short(name) == short(image)]
+        alike = [number for number, names in there.items() if image in names]
+        alike = alike or [
+            number
+            for number, names in there.items()
+            if any(name and short(name) == short(image) for name in names)
+        ]
         alike = alike or [
             number for number in there if number == image or number.lstrip("0") == image.lstrip("0")
         ]
-        if len(alike) == 1 and alike[0] in matched:
-            raise InputError(
-                f"{path}: the channels {matched[alike[0]]} and {channel} of the config are both channel "
-                f"{alike[0]} ({there[alike[0]]}): correct `image` in assay.channels."
-            )
         if len(alike) == 1:
-            matched[alike[0]] = channel
+            (number,) = alike
+            refuse_several_names(number, there[number], path)
+            if number in matched:
+                raise InputError(
+                    f"{path}: the channels {matched[number]} and {channel} of the config are both channel "
+                    f"{number} ({join_names(there[number])}): correct `image` in assay.channels."
+                )
+            matched[number] = channel
         elif alike:
             unknown.append(f"`{image}` ({channel}; {len(alike)} channels have this name, so give its number)")
         else:
             unknown.append(f"`{image}` ({channel})")
     if unknown:
-        has = join_names(f"{number} ({name})" if name else number for number, name in there.items())
+        has = join_names(
+            f"{number} ({join_names(filter(None, names))})" if any(names) else number
+            for number, names in there.items()
+        )
         raise InputError(
             f"{path} does not have the channel {join_names(unknown)}. It has the channels {has}; write one "
             "of these numbers or names as `image` of the channel in the config."
         )
     return matched
+
+
+def refuse_several_names(number: str, names: Mapping[str, IndexImage], path: Path) -> None:
+    """Stop if a channel of an index has several names.
+
+    Parameters
+    ----------
+    number
+        The channel's number in the index.
+    names
+        An image by each of its names.
+    path
+        The index, for the message.
+    """
+    if len(names) == 1:
+        return
+    name, (other, image) = next(iter(names)), list(names.items())[1]
+    raise InputError(
+        f"{path}: channel {number} is called {name} in some images and {other} in others (well {image.well}, "
+        f"site {image.site}), so that it is not one channel. Measure these wells as different plates, or set "
+        "images.pattern to how the files are named, if the files tell the channels apart."
+    )
 
 
 def find_files(index: Index, images: Iterable[IndexImage]) -> dict[str, Path]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from lib.errors import InputError
 from lib.image_names import LAYOUTS, compile_pattern
-from lib.name_parts import divide, find_roles, find_well, write_part
+from lib.name_parts import LETTERS, Part, divide, find_roles, find_well, write_part
 from lib.wells import get_well_at, get_well_name
 
 SEPARATOR = re.compile(r"([_\-. ()\[\],+=#]+)")
 # The part of the files that must fit a pattern.
 ENOUGH = 0.5
-# The least part of the files whose names are not those of overviews and the like.
+# The smallest share of files that is not taken for overviews and the like.
 OFTEN = 0.05
 
 # Plate (if the names have it), well, site, plane, time point and channel.
@@ -169,6 +169,12 @@ def join_shapes(
         yield (*first[:before], *first[-after:]), rows
 
 
+def names_next_part(parts: Sequence[Part]) -> bool:
+    """Return whether the first part is a word for the second one (`Channel_1`); a letter may be a plate."""
+    word = parts[0].values[0].lower()
+    return len(word) > 1 and word in LETTERS.get(parts[1].role, ())
+
+
 def build_pattern_of_shape(
     separators: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str]
 ) -> NamePattern | None:
@@ -187,7 +193,7 @@ def build_pattern_of_shape(
     if not find_well(parts) or not find_roles(parts):
         return None
     # What all names begin with may be the plate's name: the next plate has another.
-    while not parts[0].role and len(set(parts[0].values)) == 1:
+    while not parts[0].role and len(set(parts[0].values)) == 1 and not names_next_part(parts):
         del parts[0]
     start = "" if parts[0].before and not parts[0].before.isalnum() else "^"
     pattern = start + "".join(write_part(part) for part in parts)

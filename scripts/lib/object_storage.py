@@ -146,7 +146,12 @@ def fetch_content(address):
 def open_image_file(path):
     """Return what opens an image file: its path, or its bytes as a file for an address (s3:/...)."""
     match = ADDRESS.fullmatch(str(path))
-    return io.BytesIO(fetch_content("s3://{bucket}/{key}".format(**match.groupdict()))) if match else path
+    if not match:
+        return path
+    file = io.BytesIO(fetch_content("s3://{bucket}/{key}".format(**match.groupdict())))
+    # OME metadata say by its name which planes are in a file.
+    file.name = match["key"].rpartition("/")[2]
+    return file
 
 
 def list_entries(address):

@@ -8,6 +8,7 @@ position is never taken for one of this file.
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -44,17 +45,57 @@ def find_children(element: ET.Element, name: str) -> list[ET.Element]:
 
 
 def read_metadata(file: tifffile.TiffFile) -> ET.Element | None:
-    """Return the OME metadata of an open file, which may be in a file beside it; None if it has none."""
+    """Return the OME metadata of an open file, which may be in a file beside it; None if it has none.
+
+    Raises
+    ------
+    UnsuitableImageError
+        If they are in another file that is not there, and the file has several pages.
+    """
     if not file.ome_metadata:
         return None
     root = ET.fromstring(file.ome_metadata)
     for element in find_children(root, "BinaryOnly"):
-        companion = Path(file.filehandle.dirname, Path(element.get("MetadataFile", "")).name)
-        if companion.is_file():
-            own = root.get("UUID") or element.get("UUID")
-            root = ET.fromstring(companion.read_bytes())
-            root.set("UUID", own or "")
+        folder = file.filehandle.dirname
+        companion = Path(folder, Path(element.get("MetadataFile", "")).name)
+        # An image in object storage, whose bytes are open, has no folder.
+        if folder and companion.is_file():
+            own = root.get("UUID") or element.get("UUID") or ""
+            state = companion.stat()
+            others = read_companion(companion, state.st_mtime_ns, state.st_size)
+            root = ET.Element(others.tag, {**others.attrib, "UUID": own})
+            root.extend(others)
+        elif len(file.pages) > 1:
+            remedy = "is not beside it: copy it there" if folder else "is only read on disk: copy the plate"
+            raise UnsuitableImageError(
+                f"has {len(file.pages)} pages, and which channels and planes these are is written in "
+                f"{companion.name}, which {remedy}"
+            )
     return root
+
+
+@lru_cache(maxsize=4)
+def read_companion(path: Path, changed: int, size: int) -> ET.Element:
+    """Return the metadata in a file that all images of a plate share.
+
+    Parameters
+    ----------
+    path
+        The file.
+    changed, size
+        Its time and its size, with which it is read again after a change.
+
+    Raises
+    ------
+    UnsuitableImageError
+        If it is not valid XML.
+    """
+    try:
+        return ET.fromstring(path.read_bytes())
+    except ET.ParseError as error:
+        raise UnsuitableImageError(
+            f"has its metadata in {path.name}, which is not valid XML ({error}): copy that file again"
+        ) from error
 
 
 def get_names(root: ET.Element) -> tuple[list[str], list[list[str]], float | None]:

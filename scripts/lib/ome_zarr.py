@@ -3,6 +3,7 @@
 Plate, wells and fields are found by the plate's metadata, channels by the image's.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -233,7 +234,12 @@ def find_missing_chunks(array: zarr.Array, place: tuple[int, ...]) -> str:
         for row in range(rows)
         for column in range(columns)
     ]
-    missing = [key for key in keys if not sync((array.store_path / key).exists())]
+
+    async def list_there() -> list[bool]:
+        return await asyncio.gather(*((array.store_path / key).exists() for key in keys))
+
+    # One call for all chunks: each takes its turn in the thread that does zarr's work.
+    missing = [key for key, is_there in zip(keys, sync(list_there()), strict=True) if not is_there]
     if not missing:
         return ""
     return (

@@ -8,7 +8,10 @@ import tifffile
 
 from cases.case import case
 from cases.images import PLATE
+from lib import channel_checks
+from lib.channel_checks import find_channel_faults
 from lib.errors import InputError
+from lib.image_checks import Found
 from lib.image_finding import Reading
 from load_data import load_data
 
@@ -91,3 +94,36 @@ def test_copies_of_a_file_with_several_channels(tmp_path):
     write_wells(tmp_path, USUAL)
     shutil.copy(tmp_path / "A01.ome.tif", tmp_path / "A02.ome.tif")
     return get_refusal(tmp_path, {"DAPI": "DNA", "GFP": "ER"})
+
+
+def test_a_file_that_is_cut_off_before_its_first_page_is_a_fault_of_its_site(tmp_path):
+    write_wells(tmp_path, USUAL)
+    path = tmp_path / "A02.ome.tif"
+    path.write_bytes(path.read_bytes()[:8])
+    assert "A02.ome.tif" in get_refusal(tmp_path, {"1": "DNA", "2": "ER"})
+    table, faults = read(tmp_path, {"1": "DNA", "2": "ER"}, "drop")
+    assert list(table["Metadata_Well"]) == ["A01", "A03"]
+    assert {(fault.well, fault.site) for fault in faults} == {("A02", "1")}
+
+
+def test_a_file_with_several_scenes_is_opened_once(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(channel_checks, "open_image", lambda path, pages: opened.append(path) or 1 / 0)
+    names = [f"A01.czi<channel={channel};scene={scene}>" for scene in "123" for channel in "12"]
+    found = [Found("A01", name[-2], name[16], tmp_path / name) for name in names]
+    assert find_channel_faults(found, 2) == []
+    assert opened == [tmp_path / "A01.czi"]
+
+
+def test_each_scene_is_checked_for_its_own_channels(tmp_path):
+    write_wells(tmp_path, {"A01": ["DAPI", "GFP"]})
+    scenes = {"1": ("DAPI", "1"), "2": ("DAPI", "2")}
+    found = [
+        Found("A01", scene, label, tmp_path / f"A01.ome.tif<channel={label};scene={scene}>")
+        for scene, labels in scenes.items()
+        for label in labels
+    ]
+    assert {(fault.site, fault.channel) for fault in find_channel_faults(found, 2)} == {
+        ("1", "DAPI"),
+        ("1", "1"),
+    }

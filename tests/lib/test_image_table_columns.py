@@ -160,3 +160,13 @@ def test_which_tables_are_plain():
         "a,b\n",
     ):
         assert split_plain_table(text) is None
+
+
+def test_a_row_and_a_column_beside_a_well_are_those_of_a_site():
+    assert use_usual_names(["Well", "Row", "col", "Site"]) == ["Metadata_Well", "Row", "col", "Metadata_Site"]
+    assert use_usual_names(["Well", "Metadata_row", "Metadata_Col"]) == [
+        "Metadata_Well",
+        "Metadata_Row",
+        "Metadata_Column",
+    ]
+    assert use_usual_names(["Row", "col"]) == ["Metadata_Row", "Metadata_Column"]

@@ -1,5 +1,8 @@
 """Which wells have images: file names of any layout, and image tables."""
 
+import os
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -9,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 
 def write_images(folder, wells, name="{}_s1_w1.tif"):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for well in wells:
         (folder / name.format(well)).touch()
 
@@ -89,9 +92,25 @@ def test_a_folder_without_a_name_that_fits(tmp_path):
     write_images(tmp_path / "i", ["A01"], "{}.tif")
     (tmp_path / "i" / ".A01_s1_w1.tif").touch()
     (tmp_path / "i" / "loop").symlink_to(tmp_path / "i")
+    (tmp_path / "i" / "circle").symlink_to(tmp_path / "i" / "circle")
     assert lacks_images(plate, tmp_path, "imagexpress") is False
     assert lacks_images(plate, tmp_path, "phenix") is True
     write_images(tmp_path / "i" / "below", ["r01c02"], "{}f01p01-ch1sk1fk1fl1.tiff")
     assert lacks_images(plate, tmp_path, "phenix") is False
     assert lacks_images(plate, tmp_path, r"below/r(?P<row>\d+)c(?P<column>\d+)") is False
     assert lacks_images({"plate": "P1", "images": "nowhere"}, tmp_path, "phenix") is False
+
+
+def test_a_subfolder_that_cannot_be_listed_is_left_out(tmp_path, monkeypatch):
+    write_images(tmp_path / "i" / "a", ["A01"], "{}_s1_w1.tif")
+    write_images(tmp_path / "i" / "z", ["A01"], "{}_s1_w1.tif")
+
+    def refuse(place, scandir=os.scandir):
+        if Path(place).name == "z":
+            raise PermissionError(13, "Permission denied", place)
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    plate = {"plate": "P1", "images": "i"}
+    assert lacks_images(plate, tmp_path, "imagexpress") is False
+    assert lacks_images(plate, tmp_path, "phenix") is True

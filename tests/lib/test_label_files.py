@@ -207,3 +207,19 @@ def test_one_label_image_of_two_sites_is_a_fault(tmp_path):
     shared = [fault for fault in faults if "of 2 sites" in fault.what]
     assert [(fault.well, fault.site) for fault in shared] == [("A01", "1"), ("A01", "2")]
     assert shared[0].what == "is the label image of the nuclei of 2 sites: each needs a file of its own"
+
+
+def test_the_label_images_of_the_plates_own_name_are_taken_before_another_spelling(found, tmp_path):
+    for well, site in SITES:
+        write(tmp_path / "masks" / f"P 1_{well}_f{site}.tif", draw())
+    labels = {
+        "Nuclei": settings(r"^(?P<plate>P.1)_(?P<well>[A-P]\d+)_f(?P<site>\d+)\.tif$", tmp_path / "masks")
+    }
+    files, faults = find_label_files(found, labels, tmp_path / "images", 2, "P_1")
+    assert faults == []
+    assert files["Nuclei"]["A01", "1"].name == "P 1_A01_f1.tif"
+    for well, site in SITES:
+        write(tmp_path / "masks" / f"P_1_{well}_f{site}.tif", draw())
+    files, faults = find_label_files(found, labels, tmp_path / "images", 2, "P_1")
+    assert faults == []
+    assert files["Nuclei"]["A01", "1"].name == "P_1_A01_f1.tif"

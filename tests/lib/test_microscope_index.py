@@ -68,9 +68,17 @@ def test_two_channels_of_the_config_that_are_one_of_the_index(tmp_path):
 
 def test_a_number_of_several_channels_is_refused(tmp_path):
     index = read_index("Harmony", write_harmony_index(tmp_path / "Index.xml", ["A01", "A02"], DYES))
-    images = [each._replace(name="Cy5") if each.well == "A02" else each for each in index.images]
-    with pytest.raises(InputError, match=r"channel 1 is called Alexa 488 in some images and Cy5 in others"):
-        match_channels(images, {"1": "ER"}, index.path)
+    images = [
+        each._replace(name="Cy5") if (each.well, each.channel) == ("A02", "1") else each
+        for each in index.images
+    ]
+    for label in ("1", "Alexa 488", "cy5"):
+        with pytest.raises(InputError, match=r"1 is called Alexa 488 in some images and Cy5 in others"):
+            match_channels(images, {label: "ER"}, index.path)
+    # The assay does not have the channel.
+    assert match_channels(images, {"5": "DNA"}, index.path) == {"5": "DNA"}
+    with pytest.raises(InputError, match=r"the channels 1 \(Alexa 488, Cy5\), 5 \(HOECHST 33342\);"):
+        match_channels(images, {"DAPI": "DNA"}, index.path)
 
 
 def test_one_name_in_different_characters(tmp_path):

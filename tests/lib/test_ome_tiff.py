@@ -12,6 +12,7 @@ from lib.image_finding import Reading
 from lib.image_formats import open_image
 from load_data import load_data
 from microscope_files import write_ome_tiffs
+from object_storage import put_folder
 
 pytestmark = pytest.mark.unit
 RANDOM = np.random.default_rng(0)
@@ -129,3 +130,33 @@ def test_an_image_unlike_the_first_of_its_file(tmp_path):
     ]
     assert {(fault.well, fault.site) for fault in faults} == {("B02", "2"), ("B03", "2")}
     return str(error.value)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "missing"])
+def test_a_companion_that_was_not_copied_whole_is_named(tmp_path, damage):
+    write_ome_tiffs(tmp_path, POSITIONS, ["DAPI", "GFP"], "plate.companion.ome")
+    companion = tmp_path / "plate.companion.ome"
+    content = companion.read_bytes()
+    read_plate(tmp_path)
+    companion.write_bytes(content[: len(content) // 2]) if damage == "cut off" else companion.unlink()
+    says = {
+        "cut off": r"has its metadata in plate\.companion\.ome, which is not valid XML",
+        "missing": r"has 2 pages, and which channels and planes these are is written in "
+        r"plate\.companion\.ome, which is not beside it: copy it there",
+    }
+    for channels in (CHANNELS, {"1": "DNA", "2": "ER"}):
+        with pytest.raises(InputError, match=says[damage]):
+            read_plate(tmp_path, channels)
+    companion.write_bytes(content)
+    assert len(read_plate(tmp_path)) == len(POSITIONS)
+
+
+def test_a_file_in_object_storage_is_known_by_its_name(tmp_path, storage_client):
+    """The identifier of a file is optional."""
+    for path in write_ome_tiffs(tmp_path, POSITIONS, ["DAPI", "GFP"]):
+        tifffile.tiffcomment(path, tifffile.tiffcomment(path).replace(f' UUID="id-{path.name}"', ""))
+    put_folder(storage_client, tmp_path, "s3://one/ome")
+    for name, pixels in POSITIONS.items():
+        for at, channel in enumerate(("DAPI", "GFP")):
+            read, _ = read_plane_and_scale(f"s3://one/ome/{name}<channel={channel}>")
+            assert np.array_equal(read, pixels[at])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from lib import plane_reader
+from lib import image_checks, plane_reader
 from lib.errors import InputError
 from lib.image_checks import Found, StoredImage, find_repeated_faults
 from lib.image_files import properties, read_intensities, read_plane_and_scale
@@ -316,3 +316,24 @@ def test_stacks_in_object_storage_with_the_same_first_plane_are_reported():
     ]
     faults = find_repeated_faults(found, 1)
     assert [fault.well for fault in faults] == ["A01", "A02"]
+
+
+def test_a_file_is_read_once_for_all_its_channels_and_scenes(tmp_path, monkeypatch):
+    read = []
+
+    def read_ends(path):
+        read.append(path.name)
+        return path.read_bytes()
+
+    monkeypatch.setattr(image_checks, "read_ends", read_ends)
+    names = [f"{well}.tif" for well in ("A01", "A02")]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    found = [
+        Found(name[:3], scene, channel, tmp_path / f"{name}<channel={channel};scene={scene}>")
+        for name in names
+        for scene in "12"
+        for channel in ("DNA", "ER")
+    ]
+    assert find_repeated_faults(found, 1) == []
+    assert sorted(read) == names

@@ -74,9 +74,11 @@ class CheckedImage(FileImage):
     def as_image(self, pixels, scale):
         """Return CellProfiler's image of pixels that are already scaled."""
         self.refuse_above_maximum(pixels)
+        # Modules may write into the pixels; and a view of one of three colors would make them slow.
+        as_it_is = pixels.dtype == numpy.float32 and pixels.flags.c_contiguous and pixels.flags.writeable
         return Image(
             pixels,
-            convert=pixels.dtype != numpy.float32,  # what it would convert to
+            convert=not as_it_is,
             path_name=self.get_pathname(),
             file_name=self.get_filename(),
             scale=scale,

@@ -1,8 +1,9 @@
 """Sums for the colocalization coefficients of two channels, object by object.
 
 The values of one channel (means, thresholds, ranks) are computed once per channel, not once per
-pair. Products are rounded to the images' own type before they are summed in double precision, and
-pixels are summed in the image's order, as the built-in module does.
+pair. Products are rounded to the images' own type before they are summed in double precision, as in
+the built-in module. The pixels of one channel are summed in the image's order; the sums over two
+channels are added in any order, which changes their last digits only.
 """
 
 import numpy

@@ -201,7 +201,7 @@ def image_sums(values, fits, jump, scales):
     scales
         Number of radii.
     """
-    # What a sum has more than that of the next scale, and what it has less.
+    # Differences between each sum and that of the next scale.
     steps = numpy.zeros(scales + 1)
     kept = numpy.zeros(scales + 1)
     pixels = numpy.ones(values.size, numpy.int32)
