@@ -29,6 +29,7 @@ from lib.wells import get_plate_format, get_row_name, get_well_order, get_well_p
 TREATMENT, EMPTY = "treatment", "empty"
 WIDTH = {True: 5.2, False: 3.5}  # of a plate with more than 12 columns, and of a smaller one, inches
 ACROSS = {True: 2, False: 3}  # number of them in a row
+MOST_MAPS = 60  # plate maps that are drawn; the tables have all
 # Color and shape of a kind of well; further control types use the remaining ones.
 NEGATIVE = (BLUES[0], "s")
 TREATED = ("#BBBBBB", "o")
@@ -284,10 +285,15 @@ def draw_phases(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
-    """Draw the figure: one panel per plate map, then one per perturbation type with clinical phases."""
+    """Draw the figure: one panel per plate map, then one per perturbation type with clinical phases.
+
+    Of many plate maps, the first are drawn.
+    """
     table = count_wells(wells, negcon)
     look = choose_looks(list_kinds(wells["control_type"], negcon), negcon)
-    maps = [part for _, part in wells.groupby("plate_map", sort=False)]
+    every = [part for _, part in wells.groupby("plate_map", sort=False)]
+    maps = every[:MOST_MAPS]
+    title = f"Plate maps: {len(maps)} of {len(every)}" if len(maps) < len(every) else "Plate maps"
     bars = [part for _, part in clinical.groupby("perturbation_type", sort=False)]
     sizes = [get_plate_format(part["Metadata_Well"]) for part in maps]
     large = max(columns for _, columns in sizes) > 12
@@ -306,7 +312,7 @@ def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
     figure = plt.figure(
         figsize=((width + 0.5) * across, 0.3 + sum(heights) + sum(below)), layout="constrained"
     )
-    figure.suptitle("Plate maps", fontsize=11, fontweight="bold", x=0.01, ha="left")
+    figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
     # separate subfigures, since the names of the phases would narrow the plates
     upper, *lower = figure.subfigures(1 + len(below), 1, height_ratios=[sum(heights), *below], squeeze=False)[
         :, 0

@@ -141,7 +141,7 @@ def draw_correlations(
         axes.text(np.mean(inside), 1.01 * len(groups), label, ha="center", va="top", fontsize=8)
     for side in ("top", "right", "left", "bottom"):
         strip.spines[side].set_visible(False)
-    axes.set_title(f"{title}: correlation of {len(groups)} wells with each other")
+    axes.set_title(title)
     figure.colorbar(image, ax=axes, shrink=0.6, label="Pearson's r", extend="both")
     return figure
 
@@ -306,7 +306,10 @@ def main(
     correlations = correlate_rows(np.vstack([scored.values, controls.values])[order])
     replicating = set(table.loc[table["replicating"].fillna(False).astype(bool), "perturbation"])
     plates = metadata["Metadata_Plate"].astype(str).tolist()
-    figure = draw_correlations(correlations, groups, plates, replicating, title, name_perturbations(table))
+    number = len(scored) + len(controls)
+    share = f"{len(order):,} of {number:,}" if len(order) < number else f"{number:,}"
+    heading = f"{title}: correlation of {share} wells with each other"
+    figure = draw_correlations(correlations, groups, plates, replicating, heading, name_perturbations(table))
     save_png(figure, outputs["correlations"])
     columns = [f"{plate}_{well}" for plate, well in zip(plates, metadata["Metadata_Well"], strict=True)]
     # Four decimals are finer than any color, and compress four times better.

@@ -1,9 +1,11 @@
 """The figure of the plate maps: every well at its place, every number in the table beside it."""
 
 import matplotlib
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+import plot_plate_maps
 from lib.tables import write_profiles
 from lib.wells import get_plate_format, get_row_name, get_row_number
 from plot_plate_maps import (
@@ -201,3 +203,15 @@ def test_figure_and_tables_are_written(tmp_path):
     first = (tmp_path / "p.svg").read_bytes()
     main(paths, [COMPOUND, COMPOUND], outputs, CONTROLS, GROUP, "Metadata_clinical_phase")
     assert (tmp_path / "p.svg").read_bytes() == first
+
+
+def test_the_first_of_many_plate_maps_are_drawn_and_the_title_says_so(monkeypatch):
+    monkeypatch.setattr(plot_plate_maps, "MOST_MAPS", 2)
+    maps = [{"plate_map": f"m{number}", "perturbation": "compound"} for number in range(3)]
+    plates = [of_plate(SMALL, plate) for plate in maps]
+    for number, title in ((3, "Plate maps: 2 of 3"), (2, "Plate maps")):
+        wells = find_layouts([(plate, wells) for plate, wells, _ in plates[:number]])
+        clinical = count_phases(plates[:number], "Metadata_clinical_phase", "negcon")
+        figure = draw(wells, clinical, "negcon")
+        assert figure.get_suptitle() == title
+        plt.close(figure)

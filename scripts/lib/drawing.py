@@ -50,6 +50,7 @@ STYLE = {
     "svg.hashsalt": "platewise",
 }
 DOTS_PER_INCH = 150
+LONGEST = 30_000  # pixels of the longer side of a picture; Matplotlib draws at most 65,535
 
 
 def refresh_fonts() -> None:
@@ -90,8 +91,10 @@ def save_png(figure: Figure, path: str | Path) -> None:
 def save(figure: Figure, paths: Sequence[str | Path], dots_per_inch: int = 200) -> None:
     """Write a figure to each path, in the format of its suffix (png, svg), and close it.
 
-    The same figure gives the same bytes, as they contain no date.
+    The same figure gives the same bytes, as they contain no date. A figure of hundreds of plates has fewer
+    dots per inch if it would otherwise be too tall to be drawn.
     """
+    dots_per_inch = min(dots_per_inch, int(LONGEST / max(figure.get_size_inches())))
     for path in paths:
         suffix = Path(path).suffix.lstrip(".")
         with write_whole(path) as part:

@@ -3,10 +3,12 @@
 import logging
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
+import PIL.Image
 import pytest
 from matplotlib import font_manager
 
-from lib.drawing import CJK_FONTS, find_fonts, refresh_fonts, shorten_label, use_style
+from lib.drawing import CJK_FONTS, LONGEST, find_fonts, refresh_fonts, save_png, shorten_label, use_style
 
 pytestmark = pytest.mark.unit
 
@@ -47,3 +49,11 @@ def test_a_font_that_was_installed_since_is_found_and_a_broken_one_is_passed_ove
 def test_labels_are_shortened_in_the_middle_and_dollars_are_text():
     assert shorten_label("a" * 12 + "b" * 13) == "a" * 11 + "…" + "b" * 11
     assert shorten_label("$x$") == r"\$x\$"
+
+
+def test_a_figure_of_thousands_of_rows_is_drawn_with_fewer_dots_per_inch(tmp_path, monkeypatch):
+    for inches, pixels in ((2, 300), (600, LONGEST)):
+        save_png(plt.figure(figsize=(1, inches)), tmp_path / "tall.png")
+        monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", None)
+        with PIL.Image.open(tmp_path / "tall.png") as picture:
+            assert picture.size[1] == pixels
