@@ -50,7 +50,7 @@ STYLE = {
     "svg.hashsalt": "platewise",
 }
 DOTS_PER_INCH = 150
-LONGEST = 30_000  # pixels of the longer side of a picture; Matplotlib draws at most 65,535
+LONGEST = 15_000  # pixels of the longer side of a picture; WebP, in the report, has at most 16,383
 
 
 def refresh_fonts() -> None:
