@@ -28,7 +28,7 @@ from lib.wells import get_plate_format, get_row_name, get_well_order, get_well_p
 
 TREATMENT, EMPTY = "treatment", "empty"
 WIDTH = {True: 5.2, False: 3.5}  # of a plate with more than 12 columns, and of a smaller one, inches
-ACROSS = {True: 2, False: 3}  # number of them in a row
+ACROSS = {True: 2, False: 3}  # number of them in a row, more if there are many
 MOST_MAPS, MOST_PHASES = 60, 30  # plate maps and clinical phases that are drawn; the tables have all
 # Color and shape of a kind of well; further control types use the remaining ones.
 NEGATIVE = (BLUES[0], "s")
@@ -309,7 +309,9 @@ def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
     bars = [part for _, part in clinical.groupby("perturbation_type", sort=False)]
     sizes = [get_plate_format(part["Metadata_Well"]) for part in maps]
     large = max(columns for _, columns in sizes) > 12
-    width, across = WIDTH[large], min(ACROSS[large], len(maps))
+    width = WIDTH[large]
+    # about as wide as tall, however many maps there are
+    across = min(max(ACROSS[large], math.ceil(math.sqrt(len(maps)))), len(maps))
     heights = []
     for start in range(0, len(maps), across):
         tallest = max(width * rows / columns for rows, columns in sizes[start : start + across])
