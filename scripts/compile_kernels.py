@@ -61,6 +61,7 @@ RUNS = (
     ("FilterObjects", {"x_name": "Cells", "y_name": "Found", "mode": "Image or mask border"}),
     ("Threshold", {"x_name": "DNA", "y_name": "Found", "threshold_smoothing_scale": 1.3}),
     ("EnhanceOrSuppressFeatures", {"x_name": "DNA", "y_name": "Found", "enhance_method": "Neurites"}),
+    ("EnhanceOrSuppressFeatures", {"x_name": "DNA", "y_name": "Spots", "enhance_method": "Speckles"}),
     (
         "CorrectIlluminationCalculate",
         {

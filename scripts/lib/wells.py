@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from lib.errors import InputError
 from lib.look_alikes import write_in_latin
 
-# A01, a1, A-01, A:1, and A1.0 where a program joined the letter and a decimal number.
-WELL = re.compile(r"\s*([A-Za-z]{1,2})\s*[-_:]?\s*0*([0-9]{1,2})(?:\.0)?\s*")
+# A01, a1, A-01, A:1, A.1, and A1.0 where a program joined the letter and a decimal number.
+WELL = re.compile(r"\s*([A-Za-z]{1,2})\s*[-_:.]?\s*0*([0-9]{1,2})(?:\.0)?\s*")
+# The column first: 1A, 01-A, 1.A.
+COLUMN_FIRST = re.compile(r"\s*0*([0-9]{1,2})\s*[-_:.]?\s*([A-Za-z]{1,2})\s*")
 TEXT_FORMULA = re.compile(r'="(.*)"')  # how Excel keeps a value as text
 # The wells in the Opera's file names: r01c02.
 ROW_AND_COLUMN = re.compile(r"\s*[rR]0*([0-9]{1,2})[\s_-]*[cC]0*([0-9]{1,2})\s*")
@@ -31,7 +33,7 @@ def get_row_number(name: str) -> int:
 
 
 def get_well_name(text: str) -> str:
-    """Read `a1`, `A1`, `A001`, `A-01`, `r01c01` and `A01 ` as `A01`, in any letters that look like these.
+    """Read `a1`, `A1`, `A001`, `A-01`, `1.A`, `r01c01` and `A01 ` as `A01`, in letters that look like these.
 
     Raises
     ------
@@ -42,6 +44,7 @@ def get_well_name(text: str) -> str:
     placed = ROW_AND_COLUMN.fullmatch(text)
     if placed and int(placed[1]):
         text = f"{get_row_name(int(placed[1]))}{placed[2]}"
+    text = COLUMN_FIRST.sub(r"\2\1", text) if COLUMN_FIRST.fullmatch(text) else text
     match = WELL.fullmatch(text)
     if not match or int(match[2]) == 0:
         hint = ""

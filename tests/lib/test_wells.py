@@ -33,6 +33,7 @@ pytestmark = pytest.mark.unit
             (text, "B03")
             for text in ("B-03", "b_3", "B:3", "B3.0", "\u041203", "\uff22\uff10\uff13", "B03\u200b")
         ),
+        *((text, "B03") for text in ("3B", "03b", "3.B", "03-B", "B.3", "B.03", "R2C3", "r2_c3")),
         ('="B03"', "B03"),
     ],
 )
@@ -41,7 +42,7 @@ def test_a_well_has_one_spelling(written, well):
 
 
 @pytest.mark.parametrize(
-    "written", ["", "A", "1", "A00", "A100", "AAA1", "r00c01", "A--1", "1-1", "1A", "A1.5"]
+    "written", ["", "A", "1", "A00", "A100", "AAA1", "r00c01", "A--1", "1-1", "01.01", "0A", "A1.5", "1AAA"]
 )
 def test_what_is_not_a_well_is_refused(written):
     with pytest.raises(InputError, match="is not a valid well"):
