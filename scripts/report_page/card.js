@@ -64,7 +64,7 @@ function openCard(name) {
 // What the table of hits says of a perturbation: the call, the strongest groups of features, and its neighbors.
 function describeHit(condition, data, hit, several) {
   const call = hit.active === undefined ? "No call" : hit.active ? "Active" : "Not active";
-  const counted = hit.cell_count_z === undefined ? "" : ` Cell count: ${asText(hit.cells)} per well, robust z ${asText(hit.cell_count_z)}${hit.toxic ? ", toxic" : ""}.`;
+  const counted = hit.cell_count_z === undefined ? "" : ` Cell count: ${asText(hit.cells)} per well, robust z ${asText(hit.cell_count_z)}${hit.toxic === undefined ? "" : hit.toxic ? ", toxic" : ", not toxic"}.`;
   const strongest = hit.strongest.filter(([text]) => text).map(([text, score]) => {
     const at = text.lastIndexOf(" ");
     return h("tr", {}, h("td", {}, text.slice(0, at)), h("td", {}, ARROWS[text.slice(at + 1)] || text.slice(at + 1)), h("td", { class: "number" }, asText(score)));

@@ -4,7 +4,8 @@
 const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 const OTHER = "other";
 const NONE = "none"; // the class of a well that has none
-const GRAYS = { [OTHER]: "#8b939d", [NONE]: "#c3c9d1" };
+const TREATMENT = "treatment"; // the class of a treated well among the control types
+const GRAYS = { __proto__: null, [OTHER]: "#8b939d", [TREATMENT]: "#a9b1bb", [NONE]: "#c3c9d1" };
 const NO_VALUE = "#e3e6ea";
 const FONT = 'system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
 const CONFIG = {
@@ -37,7 +38,7 @@ function colorRange(values, signed) {
 // At most seven classes have a color; the most common ones, if there are more.
 function commonClasses(values, most = PALETTE.length) {
   const count = new Map();
-  for (const value of values) if (value !== null && value !== OTHER && value !== NONE) count.set(value, (count.get(value) || 0) + 1);
+  for (const value of values) if (value !== null && !(value in GRAYS)) count.set(value, (count.get(value) || 0) + 1);
   const compare = new Intl.Collator(undefined, { numeric: true }).compare;
   const names = [...count.keys()].sort((a, b) => count.get(b) - count.get(a) || compare(a, b));
   return names.length <= most ? names.sort(compare) : names.slice(0, most);
@@ -46,7 +47,7 @@ function commonClasses(values, most = PALETTE.length) {
 // The values of classes as they are drawn: the common ones, "other" for the rest, and "none" for a missing one.
 function nameClasses(values) {
   const classes = new Set(commonClasses(values));
-  return values.map((value) => (value === null ? NONE : classes.has(value) ? value : OTHER));
+  return values.map((value) => (value === null ? NONE : classes.has(value) || value in GRAYS ? value : OTHER));
 }
 
 function colorOf(measure, all, legend = {}) {

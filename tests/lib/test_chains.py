@@ -169,7 +169,8 @@ def test_the_paragraph_of_a_preset_has_the_parameters_of_its_files(preset):
     steps[0]["untreated_wells"] = False
     (sentences,) = describe_chains({"last": [{"parameters": {"chain": "x", "steps": steps}}]})
     text = re.sub("<[^>]*>", "", " ".join(map(str, sentences)))
-    assert text.startswith("For the profiles x, well-level profiles were processed as follows. Wells without")
+    first = "To obtain the profiles “x”, well-level profiles were processed as follows. "
+    assert text.startswith(f"{first}Wells without")
     assert len(sentences) == len(steps) + 2
     assert "with the method mad_robustize (without the factor 1.4826)" in text
     assert (
