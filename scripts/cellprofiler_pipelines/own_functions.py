@@ -98,7 +98,7 @@ def find_misused_function(pipeline, rescale):
             made_for, remedy = ("subtract", "Minimum") if does == "Divide" else ("divide by", "None")
             return (
                 f"CorrectIlluminationApply (module {module.module_num}) is set to {does} the function "
-                f"{function}, but the workflow makes functions to {made_for} (assay.illumination.rescale: {rescale}): "
+                f"{function}, but the workflow makes functions to {made_for} (`rescale: {rescale}`): "
                 "corrected images may be black. Name the pipeline that calculates the functions of this one "
                 f"(cellprofiler.illumination_pipeline), or set assay.illumination.rescale to {remedy}."
             )
