@@ -70,3 +70,13 @@ def find_missing_metadata(module, known):
         texts.append(module.file_name_suffix.value)
     tags = re.findall(r"\\g<([^>]+)>", " ".join(texts))
     return [tag for tag in dict.fromkeys(tags) if tag not in known]
+
+
+def find_missing_controls(module, known):
+    """Return the metadata by which a CalculateStatistics knows controls and doses, without the image table's."""
+    names = [
+        str(setting.value)[len("Metadata_") :]
+        for setting in module.visible_settings()
+        if type(setting).__name__ == "Measurement" and str(setting.value).startswith("Metadata_")
+    ]
+    return [name for name in dict.fromkeys(names) if name not in known]

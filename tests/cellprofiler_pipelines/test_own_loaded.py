@@ -8,6 +8,7 @@ import pytest
 from cellprofiler_pipelines.own import METADATA, Changes
 from cellprofiler_pipelines.own_loaded import (
     add_measured_images,
+    find_missing_controls,
     find_missing_metadata,
     select_loaded_images,
 )
@@ -92,3 +93,11 @@ def test_metadata_that_the_image_table_lacks(folder, method, name, missing):
     # Another folder is replaced by the workflow's.
     module.pathname.dir_choice = "Elsewhere..."
     assert find_missing_metadata(module, METADATA) == [tag for tag in missing if tag != "Tile"]
+
+
+@pytest.mark.parametrize(
+    ("measurement", "missing"),
+    [("Metadata_Control", ["Control"]), ("Metadata_Well", []), ("Intensity_MeanIntensity_DNA", [])],
+)
+def test_controls_that_the_image_table_does_not_name(measurement, missing):
+    assert find_missing_controls(flag_image(measurement), METADATA) == missing
