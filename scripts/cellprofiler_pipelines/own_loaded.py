@@ -73,7 +73,7 @@ def find_missing_metadata(module, known):
 
 
 def find_missing_controls(module, known):
-    """Return the metadata by which a CalculateStatistics knows controls and doses, without the image table's."""
+    """Return the metadata of controls and doses that a CalculateStatistics needs and the image table lacks."""
     names = [
         str(setting.value)[len("Metadata_") :]
         for setting in module.visible_settings()
