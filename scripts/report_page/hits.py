@@ -112,6 +112,8 @@ def explain_calls(hits: pd.DataFrame) -> list[str]:
         counts = hits["active_rule"].value_counts()
         rules = [rule if len(counts) == 1 else f"{rule} ({count:,})" for rule, count in counts.items()]
         notes.append(f"Active: {'; '.join(rules)}.")
+        if "toxic" not in hits:
+            notes.append("Toxicity is not known, because the profiles have no numbers of cells.")
     if "strongest_1" in hits:
         notes.append(
             "Strongest change: the group of features that differs most from the negative controls. Strength: "
