@@ -31,10 +31,6 @@ class LoadData(builtin.LoadData):
         return make_checked_provider(provider, name, measurements, PlainImage)
 
 
-#: Pixels of illumination functions, which all sites of a plate share, by path, time and size of the file.
-_functions = {}
-#: Bytes of these pixels that are kept.
-LIMIT = 64 << 20
 #: MD5 digest of files that are not plain images, by path, time and size.
 _digests = {}
 
@@ -47,8 +43,6 @@ class PlainImage(CheckedImage):
     def provide_image(self, image_set):
         """Return the image, scaled as Bio-Formats scales it."""
         path = self._path()
-        if image_set is not None and path.suffix.lower() == ".npy" and path.is_file():
-            return self._provide_function(path, image_set)
         if not may_be_plain(path) or self.series:
             return super().provide_image(image_set)
         data = self._bytes()
@@ -65,19 +59,6 @@ class PlainImage(CheckedImage):
             pixels = pixels.astype(numpy.float32) / largest
         return self.as_image(pixels, self.scale)
 
-    def _provide_function(self, path, image_set):
-        """Return the image of a .npy file, which is read once as long as there is room for its pixels."""
-        key = get_state(path)
-        if key in _functions:
-            self.scale = 1.0
-            return self.as_image(_functions[key].copy(), self.scale)
-        image = super().provide_image(image_set)
-        pixels = image.pixel_data
-        held = sum(array.nbytes for array in _functions.values())
-        if pixels.dtype == numpy.float32 and pixels.ndim == 2 and held + pixels.nbytes <= LIMIT:
-            _functions[key] = pixels.copy()
-        return image
-
     def get_md5_hash(self, measurements):
         """Return the file's MD5 digest; a file that many sites share is read only once for it."""
         if self._digest is not None:
@@ -85,7 +66,8 @@ class PlainImage(CheckedImage):
         path = self._path()
         if not path.is_file():
             return super().get_md5_hash(measurements)
-        key = get_state(path)
+        state = path.stat()
+        key = (path, state.st_mtime_ns, state.st_size)
         if key not in _digests:
             digest = hashlib.md5()
             with path.open("rb") as file:
@@ -93,9 +75,3 @@ class PlainImage(CheckedImage):
                     digest.update(block)
             _digests[key] = digest.hexdigest()
         return _digests[key]
-
-
-def get_state(path):
-    """Return what identifies the content of a file: its path, time and size."""
-    state = path.stat()
-    return path, state.st_mtime_ns, state.st_size
