@@ -37,11 +37,25 @@ def get_chain_params(
         "chain": level.chain,
         "step": level.action,
         "options": dict(level.options),
-        **{key: value for key, value in chain.items() if key not in ("over", "start", "steps")},
+        **{
+            key: value for key, value in chain.items() if key not in ("over", "start", "steps", "plate_order")
+        },
         "first": level.made_from == chain["start"],
         "condition": CONFIG["benchmark"]["condition"],
         "group": CONFIG["benchmark"]["group"],
     }
+
+
+def get_plate_order(
+    wildcards,
+):
+    """Return a digest of the plates of a group in their order.
+
+    Snakemake compares the inputs of a job regardless of their order.
+    """
+    plates = EXPERIMENT.get_plates_of_group(wildcards.level, wildcards.group)
+    names = "\n".join(f"{plate['batch']}/{plate['plate']}" for plate in plates)
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
 def of_group(
@@ -75,6 +89,7 @@ rule chain_step:
     params:
         settings=lambda wildcards: get_chain_params(EXPERIMENT.levels[wildcards.level]),
         controls=keep_braces(CONFIG["controls"]),
+        order=get_plate_order,
         code=code_digest("chain_step.py"),
     message:
         "{wildcards.level}: {wildcards.group}"
@@ -180,6 +195,7 @@ if any(level.action == "harmony" for level in CHAIN_LEVELS):
         params:
             settings=lambda wildcards: json.dumps(get_chain_params(EXPERIMENT.levels[wildcards.level])),
             controls=keep_braces(json.dumps(CONFIG["controls"])),
+            order=get_plate_order,
             code=code_digest("harmony.py"),
         message:
             "{wildcards.level}: {wildcards.group}"

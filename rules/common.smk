@@ -1,6 +1,7 @@
 # The experiment: its configuration, its plates, and what the rules need to know about them.
 
 import atexit
+import hashlib
 import json
 import os
 import re

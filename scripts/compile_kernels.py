@@ -62,6 +62,7 @@ RUNS = (
     ("Threshold", {"x_name": "DNA", "y_name": "Found", "threshold_smoothing_scale": 1.3}),
     ("EnhanceOrSuppressFeatures", {"x_name": "DNA", "y_name": "Found", "enhance_method": "Neurites"}),
     ("CorrectIlluminationApply", {}),
+    ("EnhanceOrSuppressFeatures", {"x_name": "DNA", "y_name": "Spots", "enhance_method": "Speckles"}),
     (
         "CorrectIlluminationCalculate",
         {

@@ -12,6 +12,7 @@ The script uses only Python 3.8 and its standard library, since it also runs in 
 
 import csv
 import json
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -141,7 +142,7 @@ def check_objects(table, images, plate):
             "table."
         )
     counted = f"Count_{table.stem}"
-    expected = {number: int(float(row[counted])) for number, row in images.items() if counted in row}
+    expected = {number: read_count(row[counted]) for number, row in images.items() if counted in row}
     faults = [
         f"{images[number]['Metadata_Well']} site {images[number]['Metadata_Site']} "
         f"({objects[number]} of {count})"
@@ -151,6 +152,12 @@ def check_objects(table, images, plate):
     if faults:
         raise InputError(f"Plate {plate}: {table.name} is incomplete: {join_names(faults)}.")
     return sum(objects.values())
+
+
+def read_count(value):
+    """Return a number of objects; 0 for the missing one of a site that FlagImage skips."""
+    number = float(value) if value not in (None, "") else math.nan
+    return 0 if math.isnan(number) else int(number)
 
 
 def check_replaceable(output):

@@ -23,7 +23,7 @@ import pandas as pd
 
 from lib.cell_counts import COUNT_Z, add_count_z, get_counts
 from lib.clusters import cluster_profiles, find_neighbors, measure_enrichment, measure_sharing
-from lib.feature_groups import NO_CHANNEL, Group, group_features
+from lib.feature_groups import ALL, NO_CHANNEL, Group, group_features, tells_groups
 from lib.feature_names import get_channels
 from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
@@ -170,9 +170,9 @@ def find_strongest_groups(
     list[dict[str, Any]]
         For each perturbation the columns `strongest_n` (compartment, family, channel, direction) and
         `strongest_n_score`: how many standard deviations the strength of the group is above that of sets of
-        as many reference wells.
+        as many reference wells. They have no such columns if the names of the features give no groups.
     """
-    if not groups or len(reference) < 2:
+    if not tells_groups(list(groups)) or len(reference) < 2:
         return [{} for _ in sizes]
     names, columns = list(groups), list(groups.values())
     null = {}
@@ -192,7 +192,7 @@ def find_strongest_groups(
             score = (strength - mean) / spread
             entry: dict[str, Any] = {}
             for rank, number in enumerate(choose_strongest(score, names), start=1):
-                words = " ".join(word for word in names[number] if word and word != NO_CHANNEL)
+                words = " ".join(word for word in names[number] if word not in ("", ALL, NO_CHANNEL))
                 entry[f"strongest_{rank}"] = f"{words} {get_direction(z[row, columns[number]])}"
                 entry[f"strongest_{rank}_score"] = round(float(score[number]), 2)
             found.append(entry)
@@ -203,10 +203,12 @@ def choose_strongest(score: np.ndarray, names: Sequence[Group]) -> list[int]:
     """Return the numbers of the three strongest groups, which differ in family or channel.
 
     A change of one kind is often seen in all compartments, of which the strongest stands for the others.
+    Groups whose names give no family, such as columns of other programs, stand for themselves.
     """
-    chosen: dict[tuple[str, str], int] = {}
+    chosen: dict[tuple[str, ...], int] = {}
     for number in np.argsort(-score, kind="stable"):
-        chosen.setdefault(names[number][1:], int(number))
+        group = names[number]
+        chosen.setdefault(group if group[1] in ("", ALL) else group[1:], int(number))
         if len(chosen) == STRONGEST:
             break
     return list(chosen.values())

@@ -7,6 +7,7 @@ the annotation table of the perturbation type, if the config names one.
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from lib.errors import InputError, join_names
 from lib.feature_names import describe_identifiers, keep_wanted
 from lib.gaps import mark_few_cells
 from lib.layouts import SAMPLE_COLUMNS, find_near_samples
-from lib.logs import log_to
+from lib.logs import collect_warnings, log_to
 from lib.plate_contents import join_annotation, read_annotation
 from lib.plates import KNOWN, find_name
 from lib.profile_columns import describe_single_features
@@ -253,6 +254,13 @@ def find_extremes(profiles: pd.DataFrame, limit: float | None) -> dict[str, str]
     return {features[at]: f"to {show_value(largest[at])}" for at in np.flatnonzero(extreme)}
 
 
+def remove_place(notice: str, path: str, plate: str) -> str:
+    """Return a notice without folder, file and plate, so that those of several plates are alike."""
+    for start in (f"{path}: ", f"{path}, plate {plate}: ", f"plate {plate}: "):
+        notice = notice.removeprefix(start)
+    return re.sub(r"^\S*/(?=[^/\s]+: )", "", notice)
+
+
 def main(
     path: str,
     annotation: str,
@@ -280,25 +288,25 @@ def main(
         `outlier_cutoff` (None if the profiles are not normalized).
     """
     gene, missing = parameters["gene"], MissingValues.of_config(parameters["missing"])
-    profiles = read_plate_profiles(path, plate, parameters["sharing"], missing, parameters["metadata"])
-    features = get_features(profiles)
-    wanted = set(keep_wanted(features, parameters["unwanted"]))
-    excluded = [name for name in features if name not in wanted]
-    profiles = profiles.drop(columns=excluded)
-    if sentence := describe_identifiers(list(profiles), parameters["identifiers"], ()):
-        logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
-    if sentence := describe_single_features(get_features(profiles)):
-        logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
-    names = [name for name in profiles if name.startswith("Metadata_") and name not in KEYS]
-    of_wells = {name.removeprefix("Metadata_"): profiles[name].dropna().astype("str") for name in names}
-    for sentence in find_suspect_values(of_wells, missing):
-        logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
-    paths = [path]
-    if annotation:
-        if words := report_missing_words(annotation, missing):
-            logging.warning("%s: taken as empty: %s", annotation, join_names(words))
-        profiles = add_annotation(profiles, read_annotation(annotation, gene, missing), missing.samples)
-        paths.append(annotation)
+    paths = [path, *([annotation] if annotation else [])]
+    with collect_warnings() as notices:
+        profiles = read_plate_profiles(path, plate, parameters["sharing"], missing, parameters["metadata"])
+        features = get_features(profiles)
+        wanted = set(keep_wanted(features, parameters["unwanted"]))
+        excluded = [name for name in features if name not in wanted]
+        profiles = profiles.drop(columns=excluded)
+        if sentence := describe_identifiers(list(profiles), parameters["identifiers"], ()):
+            logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
+        if sentence := describe_single_features(get_features(profiles)):
+            logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
+        names = [name for name in profiles if name.startswith("Metadata_") and name not in KEYS]
+        of_wells = {name.removeprefix("Metadata_"): profiles[name].dropna().astype("str") for name in names}
+        for sentence in find_suspect_values(of_wells, missing):
+            logging.warning("%s, plate %s: %s", path, plate["plate"], sentence)
+        if annotation:
+            if words := report_missing_words(annotation, missing):
+                logging.warning("%s: taken as empty: %s", annotation, join_names(words))
+            profiles = add_annotation(profiles, read_annotation(annotation, gene, missing), missing.samples)
     profiles = mark_few_cells(profiles, parameters["minimum_cells"])
     made_by = get_provenance(
         {"plate": plate, "gene": gene, "unwanted": parameters["unwanted"], **parameters["missing"]}, paths
@@ -310,6 +318,8 @@ def main(
         made_by["extreme_features"] = extreme
     if excluded:
         made_by["excluded_features"] = {"exclude_features": excluded}
+    if notices:
+        made_by["notices"] = [remove_place(notice, path, plate["plate"]) for notice in notices]
     write_profiles(profiles, output, made_by)
 
 

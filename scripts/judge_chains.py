@@ -27,6 +27,7 @@ MIXED = ("ilisi", "kbet")
 FOUND = ("mean_average_precision_negcon", "mean_average_precision_others")
 LEAST = 0.01  # the smallest change that counts
 RESAMPLES = 2000
+MOST_STEPS = 150  # in the figure; the table has all
 START = "start"
 # The verdict, by the direction of the change of mixing and of mean average precision.
 VERDICTS = {
@@ -169,9 +170,13 @@ def place_rows(table: pd.DataFrame) -> tuple[np.ndarray, dict[float, str]]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw all steps of all chains: a row is a step below its chain, a panel holds measures of one kind."""
+    """Draw the steps of all chains: a row is a step below its chain, a panel holds measures of one kind.
+
+    Of very many steps the first are drawn, as the title states.
+    """
     if table.empty:
         return draw_nothing("No level of profiles was judged.")
+    every, table = len(table), table.head(MOST_STEPS)
     place, headings = place_rows(table)
     rows = len(table) + len(headings)
     figure, grid = plt.subplots(
@@ -221,6 +226,8 @@ def draw(table: pd.DataFrame) -> Figure:
         axes.set_xlim(-0.03 * highest, 1.03 * highest)
     grid[0].set_yticks(place, table["step"].tolist())
     grid[0].set_ylim(rows - 0.4, -0.6)
+    if len(table) < every:
+        figure.suptitle(f"The first {len(table)} of {every:,} steps", fontsize=11, x=0.01, ha="left")
     return figure
 
 

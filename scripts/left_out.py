@@ -1,8 +1,9 @@
 """List everything that an experiment leaves out: sites, wells, features, values, perturbations, plates.
 
-Each stage writes what it leaves out into a separate table. Here they are collected in one table with one row
-for each stage, place and reason: the number left out, why, from which stage on, their names, and the table
-that has all of them.
+The notices of published profiles are listed, too: values and columns that were read differently from how they
+are written. Each stage writes what it leaves out into a separate table. Here they are collected in one table
+with one row for each stage, place and reason: the number left out, why, from which stage on, their names, and
+the table that has all of them.
 """
 
 import re
@@ -22,6 +23,7 @@ from lib.tables import EMPTY_IS_MISSING, read_metadata, write_whole
 # The stages in the order in which they run.
 STAGES = (
     "sample sheet",
+    "import_profiles",
     "load_data",
     "single_cells",
     "quality",
@@ -159,7 +161,7 @@ def get_place_of_profiles(file: str) -> dict[str, str]:
 
 
 def find_in_first_profiles(root: Path, file: str) -> Iterator[LeftOut]:
-    """Return the wells without cells, and the features that the config excludes, of a plate's first level."""
+    """Return the wells without cells, excluded features, and notices of a plate's first level."""
     place = get_place_of_profiles(file)
     metadata = read_metadata(root / file)
     if {"Metadata_Count_Cells", "Metadata_Count_Sites"} <= set(metadata):
@@ -168,8 +170,10 @@ def find_in_first_profiles(root: Path, file: str) -> Iterator[LeftOut]:
         for chosen, why in ((no_cells & ~flagged, "no cells"), (no_cells & flagged, "all cells are flagged")):
             wells = metadata.loc[chosen, "Metadata_Well"].tolist()
             yield from make_rows("well", wells, "aggregate", why, file, place)
-    excluded = read_provenance(root / file).get("excluded_features", {})
-    for key, names in excluded.items():
+    made_by = read_provenance(root / file)
+    for notice in made_by.get("notices", []):
+        yield LeftOut("notice", 1, "import_profiles", why=notice, table=file, **place)
+    for key, names in made_by.get("excluded_features", {}).items():
         yield from make_rows("feature", names, "aggregate", f"{key} in the config", file, place)
 
 

@@ -4,17 +4,23 @@ A feature's name gives its group: the compartment, the family of measurements, a
 (Cells_Texture_Entropy_ER_...). The value of a group is the median over its features of |z|, where z is
 the median over a perturbation's replicates of the normalized feature. For comparison, the same value is
 drawn for sets of negative controls, with as many wells as a perturbation has replicates.
+
+Features whose names give no groups (components, columns of other programs) are drawn one by one. Of more
+perturbations, compartments or columns than can be read, those with the largest values are drawn, and the
+title tells of how many; the table beside the figure has all groups.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.drawing import draw_nothing, save_png, shorten_label, use_style
-from lib.feature_groups import NO_CHANNEL, Group, group_features
+from lib.feature_groups import NO_CHANNEL, Group, group_features, tells_groups
 from lib.feature_names import get_channels
 from lib.logs import log_to
 from lib.perturbation_names import name_perturbations
@@ -22,6 +28,9 @@ from lib.replicates import group_members, read_wells, split_wells
 from lib.tables import write_whole
 
 CONTROL_SETS = 50
+# The most panels, columns, and rows of all panels together that can be read.
+MOST_PANELS, MOST_COLUMNS, MOST_ROWS = 6, 60, 240
+ONE_BY_ONE = "features"  # the panel of features that are not grouped
 ROWS = 2000  # perturbations that are written at once
 
 
@@ -43,8 +52,43 @@ def compute_changes(
     return pd.DataFrame(np.vstack(parts), index=list(sets), columns=pd.MultiIndex.from_tuples(groups))
 
 
+def choose_drawn_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the columns that are drawn, and how many of how many compartments and columns these are.
+
+    Features that are a group of their own share one panel. Of too many panels and columns, those with the
+    largest value of any perturbation are chosen; nothing is said of what is complete.
+    """
+    keys = [(ONE_BY_ONE, name, channel) if family == "" else (name, family, channel)
+            for name, family, channel in table.columns]  # fmt: skip
+    table = table.set_axis(pd.MultiIndex.from_tuples(keys), axis=1)
+    shares = []
+    for part, most, words in (
+        (slice(0, 1), MOST_PANELS, "compartments"),
+        (slice(1, 3), MOST_COLUMNS, "columns"),
+    ):
+        members = [key[part] for key in table.columns]
+        largest: dict[tuple[str, ...], float] = {}
+        for member, value in zip(members, table.max(), strict=True):
+            largest[member] = max(value, largest.get(member, value))
+        if len(largest) > most:
+            kept = sorted(largest, key=largest.__getitem__, reverse=True)[:most]
+            table = table.loc[:, [member in kept for member in members]]
+            shares.append(f"{most} of {len(largest):,} {words}")
+    return table, shares
+
+
+def choose_drawn_rows(table: pd.DataFrame, number: int, has_reference: bool) -> pd.DataFrame:
+    """Return the first rows, at most `number`, and the last one if it is that of the negative controls."""
+    first = table.iloc[: len(table) - has_reference].head(number)
+    return pd.concat([first, table.iloc[len(table) - has_reference :]])
+
+
 def draw_changes(
-    table: pd.DataFrame, channels: Sequence[str], title: str, has_reference: bool = True
+    table: pd.DataFrame,
+    channels: Sequence[str],
+    title: str,
+    has_reference: bool = True,
+    perturbations: int | None = None,
 ) -> Figure:
     """Draw one panel per compartment; rows are perturbations, columns families by channel.
 
@@ -58,27 +102,35 @@ def draw_changes(
         The condition.
     has_reference
         Whether the last row is that of the negative controls, which a line separates.
+    perturbations
+        The number of perturbations of the condition, of which the table has the most changed; by default,
+        the table has all of them.
     """
     if table.empty:
         return draw_nothing("No perturbation with two replicates: no change to draw.")
+    every = perturbations or len(table) - has_reference
+    table, shares = choose_drawn_columns(table)
     compartments = list(dict.fromkeys(table.columns.get_level_values(0)))
+    table = choose_drawn_rows(table, MOST_ROWS // len(compartments), has_reference)
+    number_drawn = len(table) - has_reference
+    if number_drawn < every:
+        shares.insert(0, f"the {number_drawn} most changed of {every:,} perturbations")
     families = list(dict.fromkeys(table.columns.get_level_values(1)))
     order = {channel: number for number, channel in enumerate([*channels, NO_CHANNEL])}
     columns = sorted(
         {(family, channel) for _, family, channel in table.columns},
         key=lambda pair: (families.index(pair[0]), order[pair[1]]),
     )
-    limit = max(2.0, float(np.nanquantile(table.to_numpy(), 0.98)))
-    width = 2.6 + 0.2 * len(columns)
-    height = 1.3 + len(compartments) * (0.35 + 0.17 * len(table))
+    width = max(2.6 + 0.2 * len(columns), 5)
     figure, grid = plt.subplots(
         len(compartments),
         1,
-        figsize=(max(width, 5), height),
+        figsize=(width, 1.6 + len(compartments) * (0.35 + 0.17 * len(table))),
         squeeze=False,
         sharex=True,
         layout="constrained",
     )
+    limit = max(2.0, float(np.nanquantile(table.to_numpy(), 0.98)))
     for axes, compartment in zip(grid[:, 0], compartments, strict=True):
         wanted = pd.MultiIndex.from_tuples([(compartment, *pair) for pair in columns])
         image = axes.imshow(
@@ -92,29 +144,52 @@ def draw_changes(
         axes.set_facecolor("white")
         axes.set_yticks(range(len(table)), [shorten_label(name) for name in table.index], fontsize=7)
         axes.set_title(compartment, fontsize=9)
-        for number in range(1, len(columns)):
-            if columns[number][0] != columns[number - 1][0]:
-                axes.axvline(number - 0.5, color="white", linewidth=2)
         if has_reference:
             axes.axhline(len(table) - 1.5, color="white", linewidth=2)
-    last = grid[-1, 0]
-    last.set_xticks(range(len(columns)), [channel for _, channel in columns], rotation=90, fontsize=7)
-    for family in families:
-        inside = [number for number, (name, _) in enumerate(columns) if name == family]
-        if inside:
-            grid[0, 0].annotate(
-                family,
+    label_columns(grid[:, 0], columns)
+    figure.colorbar(image, ax=grid[:, 0].tolist(), shrink=0.5, label="median |z|", extend="max")
+    heading = f"{title}: what changed" + (f" ({', '.join(shares)})" if shares else "")
+    figure.suptitle(textwrap.fill(heading, int(11 * width)), fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def label_columns(panels: Sequence[Axes], columns: Sequence[tuple[str, str]]) -> None:
+    """Label columns (family, channel): channels below the last panel, families above the first one.
+
+    A family with a single column that has no channel is named below, in place of the channel.
+    """
+    at: dict[str, list[int]] = {}
+    for number, (family, _) in enumerate(columns):
+        at.setdefault(family, []).append(number)
+    alone = {
+        family for family, inside in at.items() if len(inside) == 1 and columns[inside[0]][1] == NO_CHANNEL
+    }
+    labels = [shorten_label(family if family in alone else channel, 30) for family, channel in columns]
+    panels[-1].set_xticks(range(len(columns)), labels, rotation=90, fontsize=7)
+    for family, inside in at.items():
+        if inside[0] > 0 and not {family, columns[inside[0] - 1][0]} <= alone:
+            for axes in panels:
+                axes.axvline(inside[0] - 0.5, color="white", linewidth=2)
+        if family not in alone:
+            centered = len(inside) > 3
+            panels[0].annotate(
+                shorten_label(family),
                 (np.mean(inside), 1.0),
                 (0, 16),
                 xycoords=("data", "axes fraction"),
                 textcoords="offset points",
-                ha="center" if len(inside) > 3 else "left",
+                ha="center" if centered else "left",
                 fontsize=7.5,
-                rotation=0 if len(inside) > 3 else 35,
+                rotation=0 if centered else 35,
             )
-    figure.colorbar(image, ax=grid[:, 0].tolist(), shrink=0.5, label="median |z|", extend="max")
-    figure.suptitle(f"{title}: what changed", fontsize=11, x=0.01, ha="left")
-    return figure
+
+
+def draw_control_sets(controls: int, size: int, seed: int) -> dict[str, np.ndarray]:
+    """Return random sets of `size` negative controls (row numbers); none if there are fewer controls."""
+    if controls < size:
+        return {}
+    generator = np.random.default_rng(seed)
+    return {str(i): generator.choice(controls, size, replace=False) for i in range(CONTROL_SETS)}
 
 
 def write_numbers(table: pd.DataFrame, groups: Mapping[Group, np.ndarray], path: str) -> None:
@@ -140,22 +215,26 @@ def main(profiles: Sequence[str], outputs: Mapping[str, str], options: Mapping[s
     channels = get_channels(scored.features, list(options["channels"]))
     groups = group_features(scored.features, channels)
     table = compute_changes(scored.values, sets, groups) if sets and groups else pd.DataFrame()
+    table = table.loc[table.median(axis=1).sort_values(ascending=False, kind="stable").index]
+    size = int(np.median([len(rows) for rows in sets.values()])) if sets else 0
+    reference = draw_control_sets(len(controls), size, int(options["seed"])) if size else {}
+
+    def add_reference(changes: pd.DataFrame, groups: Mapping[Group, np.ndarray]) -> pd.DataFrame:
+        if reference:
+            changes.loc[f"negcon ({size} wells)"] = compute_changes(controls.values, reference, groups).mean()
+        return changes
+
+    chosen = list(table.index[: int(options["perturbations"])])
     if len(table):
-        table = table.loc[table.median(axis=1).sort_values(ascending=False, kind="stable").index]
-        size = int(np.median([len(rows) for rows in sets.values()]))
-        if len(controls) >= size:
-            generator = np.random.default_rng(int(options["seed"]))
-            drawn = {
-                str(i): generator.choice(len(controls), size, replace=False) for i in range(CONTROL_SETS)
-            }
-            reference = compute_changes(controls.values, drawn, groups).mean()
-            table.loc[f"negcon ({size} wells)"] = reference
-    number_drawn = int(options["perturbations"])
-    has_reference = len(table) > len(sets)
-    drawn_rows = pd.concat([table.iloc[: len(sets)].head(number_drawn), table.iloc[len(sets) :]])
-    drawn_rows = drawn_rows if has_reference else table.head(number_drawn)
-    drawn_rows = drawn_rows.rename(index=name_perturbations(scored.metadata))
-    save_png(draw_changes(drawn_rows, channels, str(options["title"]), has_reference), outputs["figure"])
+        table = add_reference(table, groups)
+    drawn = choose_drawn_rows(table, len(chosen), bool(reference))
+    if chosen and not tells_groups(list(groups)):
+        single = {(ONE_BY_ONE, name, NO_CHANNEL): np.array([i]) for i, name in enumerate(scored.features)}
+        sets_drawn = {name: sets[name] for name in chosen}
+        drawn = add_reference(compute_changes(scored.values, sets_drawn, single), single)
+    drawn = drawn.rename(index=name_perturbations(scored.metadata))
+    figure = draw_changes(drawn, channels, str(options["title"]), bool(reference), len(sets))
+    save_png(figure, outputs["figure"])
     with write_whole(outputs["numbers"]) as part:
         write_numbers(table, groups, part)
 

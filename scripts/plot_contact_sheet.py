@@ -1,29 +1,29 @@
 """Plot a contact sheet of a plate's crops, as the network sees them, for each type of control.
 
 Each row is a cell, each column a channel, and each block a type of control (or treated wells). Cells are
-chosen at random with a fixed seed, so that the same plate gives the same sheet.
+chosen at random with a fixed seed, so that the same plate gives the same sheet. A plate with many types shows
+negative controls and treated wells, and the first of the other types.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.controls import find_control_kinds
 from lib.crops import Cells, PlateImages, Settings, cut_crops, read_cells
+from lib.drawing import plt, save_png
 from lib.errors import InputError
 from lib.logs import log_to
-from lib.tables import read_profiles, write_whole
+from lib.tables import read_profiles
 
 CELLS = 6  # per type
+MOST_TYPES = 12
+WIDEST = 40.0  # inches; wider sheets have several rows of blocks
 SEED = 1
 TREATMENT = "treatment"
 STYLE = {"font.family": "DejaVu Sans", "font.size": 7}
@@ -41,14 +41,23 @@ def get_well_types(profiles: pd.DataFrame, column: str, negcon: str) -> dict[str
     return dict(zip(profiles["Metadata_Well"], types, strict=True))
 
 
+def limit_well_types(types: Mapping[str, str], negcon: str) -> dict[str, str]:
+    """Return the type of each well, "" if the type is not drawn, as there are more types than can be read."""
+    others = sorted(set(types.values()) - {negcon, TREATMENT})
+    drawn = {negcon, TREATMENT, *others[: MOST_TYPES - 2]}
+    return {well: kind if kind in drawn else "" for well, kind in types.items()}
+
+
 def choose_cells(sites: Sequence[Cells], types: Mapping[str, str]) -> dict[str, list[tuple[Cells, int]]]:
-    """Choose some cells of each type, controls first: (the cells of a site, the position of one of them)."""
+    """Choose some cells of each type, controls first: (the cells of a site, the position of one of them).
+
+    Wells of the type "" are left out.
+    """
     generator = np.random.default_rng(SEED)
     cells_by_type: dict[str, list[tuple[Cells, int]]] = {}
     for site in sites:
-        cells_by_type.setdefault(types.get(site.well, TREATMENT), []).extend(
-            (site, at) for at in range(len(site))
-        )
+        if kind := types.get(site.well, TREATMENT):
+            cells_by_type.setdefault(kind, []).extend((site, at) for at in range(len(site)))
     order = sorted(cells_by_type, key=lambda kind: (kind == TREATMENT, kind))
     return {
         kind: [
@@ -62,11 +71,12 @@ def plot_sheet(crops_by_type: Mapping[str, list[Crop]], channels: Sequence[str],
     """Plot blocks of rows of crops (channels x size x size, gray values from 0 to 1)."""
     rows = max(map(len, crops_by_type.values()))
     width, height = 0.95 * len(channels) + 0.55, 0.98 * rows + 0.75
-    figure = plt.figure(figsize=(width * len(crops_by_type), height), layout="constrained")
+    across = min(len(crops_by_type), max(1, int(WIDEST / width)))
+    down = math.ceil(len(crops_by_type) / across)
+    figure = plt.figure(figsize=(width * across, height * down), layout="constrained")
     figure.suptitle(title, fontsize=9, fontweight="bold", x=0.01, ha="left")
-    for block, (kind, cells) in zip(
-        np.atleast_1d(figure.subfigures(1, len(crops_by_type))), crops_by_type.items(), strict=True
-    ):
+    blocks = figure.subfigures(down, across, squeeze=False).ravel()
+    for block, (kind, cells) in zip(blocks, crops_by_type.items(), strict=False):
         block.suptitle(kind, fontsize=9)
         grid = block.subplots(rows, len(channels), squeeze=False)
         for axes in grid.flat:
@@ -116,7 +126,9 @@ def main(
     annotated = read_profiles(profiles)
     plate = annotated["Metadata_Plate"].iloc[0]
     types = get_well_types(annotated, parameters["column"], parameters["negcon"])
-    chosen = choose_cells(list(read_cells(cells, settings)), types)
+    chosen = choose_cells(
+        list(read_cells(cells, settings)), limit_well_types(types, str(parameters["negcon"]))
+    )
     if not chosen:
         raise InputError(f"Plate {plate} has no cells, so a contact sheet cannot be drawn.")
     crops_by_type = {
@@ -125,8 +137,8 @@ def main(
     }
     box = settings.box if isinstance(settings.box, str) else f"{settings.box} pixels"
     title = f"{plate}: crops as the network sees them (box {box}, {settings.size} x {settings.size})"
-    with plt.rc_context(STYLE), write_whole(output) as part:
-        plot_sheet(crops_by_type, settings.channels, title).savefig(part, format="png", dpi=150)
+    with plt.rc_context(STYLE):
+        save_png(plot_sheet(crops_by_type, settings.channels, title), output)
 
 
 if __name__ == "__main__":

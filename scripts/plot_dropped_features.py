@@ -2,7 +2,7 @@
 
 The numbers are those of the tables of dropped features that normalization and feature selection write.
 A feature that several operations would drop counts for the first of them, so that the parts of a bar
-add up to the features that were measured.
+add up to the features that were measured. Of many plates, those that keep the fewest features are drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from lib.drawing import draw_nothing, save_png, use_style
 from lib.logs import log_to
 from lib.tables import read_feature_names, write_whole
 
+MOST_BARS = 80
 KEPT = "kept"
 # Each operation with its label and its color: Okabe and Ito's, from dark to light.
 OPERATIONS = {
@@ -66,6 +67,10 @@ def plot_dropped_features(table: pd.DataFrame) -> Figure:
         sort=False,
         fill_value=0,
     )
+    title = "Features that each plate keeps, and why others were dropped"
+    if len(wide) > MOST_BARS:
+        title = f"{title}\n(the {MOST_BARS} of {len(wide):,} selections with the fewest features)"
+        wide = wide.loc[wide[KEPT].rank(method="first") <= MOST_BARS]
     height = 1.6 + 0.17 * len(wide)
     figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
     left = pd.Series(0.0, index=wide.index)
@@ -89,7 +94,7 @@ def plot_dropped_features(table: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(wide)), names, fontsize=7)
     axes.set_ylim(len(wide) - 0.4, -0.6)
     axes.set_xlabel("features")
-    axes.set_title("Features that each plate keeps, and why others were dropped")
+    axes.set_title(title)
     figure.legend(loc="outside lower left", ncols=2)
     return figure
 

@@ -41,7 +41,7 @@ FLAGS = {
 }
 NO_WELL = "0.93"
 WIDTH = 3.4  # of one map, inches
-COLUMNS = 3
+COLUMNS, MOST_ROWS = 3, 16  # more columns if there would be more rows
 
 
 def arrange_on_plate(wells: Iterable[str], values: Iterable[float], size: tuple[int, int]) -> np.ndarray:
@@ -154,18 +154,19 @@ def list_maps(wells: pd.DataFrame) -> dict[str, str]:
 
 
 def plot_heat_maps(wells: pd.DataFrame) -> Figure:
-    """Plot the heat maps of a plate, three in a row: the flags, the cells, then each channel.
+    """Plot the heat maps of a plate, three or more in a row: the flags, the cells, then each channel.
 
     `wells` is quality control's table of wells, with "" for wells without flags.
     """
     size = get_plate_format(wells["Metadata_Well"])
     maps = list_maps(wells)
-    rows = math.ceil((1 + len(maps)) / COLUMNS)
+    columns = max(COLUMNS, math.ceil((1 + len(maps)) / MOST_ROWS))
+    rows = math.ceil((1 + len(maps)) / columns)
     height = WIDTH * size[0] / size[1] + 0.6
     figure, grid = plt.subplots(
         rows,
-        COLUMNS,
-        figsize=(COLUMNS * (WIDTH + 1.1), height * rows + 0.5),
+        columns,
+        figsize=(columns * (WIDTH + 1.1), height * rows + 0.5),
         squeeze=False,
         gridspec_kw={"wspace": 1.1 / WIDTH, "hspace": 0.6 / (height - 0.6)},
     )

@@ -7,6 +7,7 @@ what the function missed.
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
@@ -27,6 +28,7 @@ from lib.tables import EMPTY_IS_MISSING, write_whole
 PIXELS = 48e6
 SITES = 48, 192
 STRIPS = 10  # of the field, for the shading
+ACROSS = 10  # channels beside each other
 BEFORE, AFTER = COLORS[1], COLORS[0]
 # No microscope's illumination varies by such a factor over the field, but a function that shows cells may.
 CELL_FACTOR = 3
@@ -152,6 +154,8 @@ def plot_functions(
 ) -> Figure:
     """Plot the functions with their range, and the shading across and down the field, one channel per column.
 
+    Many channels are arranged in several rows of columns.
+
     Parameters
     ----------
     plate
@@ -169,9 +173,19 @@ def plot_functions(
     -------
     The figure.
     """
-    figure, grid = plt.subplots(
-        3, len(functions), figsize=(max(5.0, 2.3 * len(functions)), 6.2), squeeze=False, layout="constrained"
+    across = min(len(functions), ACROSS)
+    down = math.ceil(len(functions) / across)
+    figure, places = plt.subplots(
+        3 * down,
+        across,
+        figsize=(max(5.0, 2.3 * across), 5.9 * down + 0.3),
+        squeeze=False,
+        layout="constrained",
     )
+    # three rows (function, across, down) for each column of a channel, and nothing where channels are missing
+    grid = np.concatenate(np.split(places, down), axis=1)
+    for axes in grid[:, len(functions) :].flat:
+        axes.set_axis_off()
     line = ", and\n" if len(functions) < 3 else ", and "
     figure.suptitle(
         f"Plate {plate}: illumination functions{line}the shading of the mean of {sites} images",
@@ -200,7 +214,7 @@ def plot_functions(
             axes.tick_params(labelsize=7)
             left = [f"{part[name].max() / part[name].min() - 1:.0%}" for name in ("before", "after")]
             axes.set_title(f"{direction}: {left[0]} → {left[1]}", fontsize=8)
-            if column == 0:
+            if column % across == 0:
                 axes.set_ylabel("difference from the mean (%)", fontsize=7.5)
             else:
                 axes.set_yticklabels([])

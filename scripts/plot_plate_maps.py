@@ -28,8 +28,8 @@ from lib.wells import get_plate_format, get_row_name, get_well_order, get_well_p
 
 TREATMENT, EMPTY = "treatment", "empty"
 WIDTH = {True: 5.2, False: 3.5}  # of a plate with more than 12 columns, and of a smaller one, inches
-ACROSS = {True: 2, False: 3}  # number of them in a row
-MOST_MAPS = 60  # plate maps that are drawn; the tables have all
+ACROSS = {True: 2, False: 3}  # number of them in a row, more if there are many
+MOST_MAPS, MOST_PHASES = 60, 30  # plate maps and clinical phases that are drawn; the tables have all
 # Color and shape of a kind of well; further control types use the remaining ones.
 NEGATIVE = (BLUES[0], "s")
 TREATED = ("#BBBBBB", "o")
@@ -266,8 +266,20 @@ def draw_plate(
     )
 
 
+def sum_up_phases(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the phases of one perturbation type; of a column with very many values, the rest in one row."""
+    if len(table) <= MOST_PHASES:
+        return table
+    rest = table.iloc[MOST_PHASES - 1 :]
+    last = rest.head(1).assign(
+        clinical_phase=f"{len(rest):,} others", perturbations=rest["perturbations"].sum()
+    )
+    return pd.concat([table.head(MOST_PHASES - 1), last], ignore_index=True)
+
+
 def draw_phases(axes: Axes, table: pd.DataFrame) -> None:
     """Draw bars of the number of perturbations of one type in each clinical phase."""
+    table = sum_up_phases(table)
     places = range(len(table))
     shades = ["0.4" if phase == NOT_ANNOTATED else BLUES[0] for phase in table["clinical_phase"]]
     axes.barh(places, table["perturbations"], height=0.7, color=shades, alpha=0.75)
@@ -297,7 +309,9 @@ def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
     bars = [part for _, part in clinical.groupby("perturbation_type", sort=False)]
     sizes = [get_plate_format(part["Metadata_Well"]) for part in maps]
     large = max(columns for _, columns in sizes) > 12
-    width, across = WIDTH[large], min(ACROSS[large], len(maps))
+    width = WIDTH[large]
+    # about as wide as tall, however many maps there are
+    across = min(max(ACROSS[large], math.ceil(math.sqrt(len(maps)))), len(maps))
     heights = []
     for start in range(0, len(maps), across):
         tallest = max(width * rows / columns for rows, columns in sizes[start : start + across])
@@ -308,7 +322,7 @@ def draw(wells: pd.DataFrame, clinical: pd.DataFrame, negcon: str) -> Figure:
             )
         )
         heights.append(tallest + 0.75 + 0.17 * lines)
-    below = [0.9 + 0.24 * max(len(part) for part in bars)] if bars else []
+    below = [0.9 + 0.24 * max(min(len(part), MOST_PHASES) for part in bars)] if bars else []
     figure = plt.figure(
         figsize=((width + 0.5) * across, 0.3 + sum(heights) + sum(below)), layout="constrained"
     )

@@ -180,7 +180,7 @@ def scatter(axes: Axes, points: np.ndarray, of_well: pd.Series, names: Sequence[
             marker="o" if many else MARKS[number],
             linewidths=0,
             alpha=0.85,
-            label=shorten_label(name, 18) if not many or number in (0, len(names) - 1) else None,
+            label=shorten_label(name, 22) if not many or number in (0, len(names) - 1) else None,
         )
     axes.set_xticks([])
     axes.set_yticks([])

@@ -137,6 +137,14 @@ def test_a_table_of_one_run_only(tmp_path):
     (tmp_path / "a" / "Cells.csv").write_text("A\n")
     with pytest.raises(InputError, match="Cells"):
         comparison.compare(tmp_path / "a", tmp_path / "b")
+    # A table without a row that the command line does not write, since each site was skipped.
+    for name in ("a", "b"):
+        (tmp_path / name / "Image.csv").write_text("A\n1\n")
+    (row,) = comparison.compare(tmp_path / "b", tmp_path / "a")
+    assert row["table"] == "Image"
+    (tmp_path / "a" / "Cells.csv").write_text("A\n1\n")
+    with pytest.raises(InputError, match="Cells"):
+        comparison.compare(tmp_path / "b", tmp_path / "a")
 
 
 @given(number=st.integers(1, 50), of=st.integers(1, 5000))

@@ -54,11 +54,13 @@ with open(out + "/Image.csv", "w") as file:
             row["Metadata_Site"] = "99"
         if n == how.get("same"):
             row = rows[0]
-        print(n, row["Metadata_Well"], int(row["Metadata_Site"]), n % 3, sep=",", file=file)
+        count = how.get("skipped", n % 3) if n in how.get("flagged", []) else n % 3
+        print(n, row["Metadata_Well"], int(row["Metadata_Site"]), count, sep=",", file=file)
 for name in how.get("tables", ["Nuclei"]):
     with open(out + "/" + name + ".csv", "w") as file:
         print("ImageNumber,ObjectNumber,AreaShape_Area", file=file)
-        lines = [f"{{n}},{{o + 1}},7.5" for n in numbers for o in range(n % 3)]
+        found = [n for n in numbers if n not in how.get("flagged", [])]
+        lines = [f"{{n}},{{o + 1}},7.5" for n in found for o in range(n % 3)]
         lines = lines[: how.get("lines", len(lines))]
         file.write("\\n".join(lines)[: how.get("bytes")] + ("" if how.get("bytes") else "\\n"))
 open(options["-d"], "w").write(how.get("done", "Complete"))
@@ -182,6 +184,16 @@ def test_chunk_without_sites_says_so(plate):
     assert plate.run(chunk=0, chunks=9).returncode == 0
     manifest = json.loads((plate.output / "sites.json").read_text())
     assert (manifest["rows"], manifest["sites"], manifest["objects"]) == (None, [], {"Nuclei": 0})
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("value", ["nan", "", "0.0"])
+def test_sites_that_a_flag_skips_have_no_objects(plate, value):
+    done = plate.run(flagged=[1, 4], skipped=value)
+    assert done.returncode == 0, done.stderr
+    # A count that is there needs its objects.
+    done = plate.run(flagged=[1, 4], skipped="1")
+    assert "A01 site 1 (0 of 1)" in done.stderr
 
 
 @pytest.mark.run

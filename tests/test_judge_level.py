@@ -186,3 +186,6 @@ def test_a_correction_that_eats_the_signal_is_reported():
     figure.canvas.draw()
     titles = [axes._left_title.get_window_extent() for axes in figure.axes]
     assert all(left.x1 < right.x0 for left, right in pairwise(titles))
+    figure = draw(pd.concat([table.reset_index()] * 200, ignore_index=True))
+    assert figure.get_suptitle() == "The first 150 of 600 steps"
+    assert figure.get_figheight() < 100

@@ -113,6 +113,16 @@ def test_everything_that_left_is_counted_and_named(results):
     assert table.loc[table["stage"] == "benchmark", "condition"].unique().tolist() == ["compound U2OS 48"]
 
 
+def test_notices_on_published_profiles_are_listed(tmp_path):
+    path = tmp_path / f"{PROFILES}.parquet"
+    path.parent.mkdir(parents=True)
+    wells = pd.DataFrame({"Metadata_Well": ["A01"], "Cells_A": 1.0})
+    write_profiles(wells, path, {"notices": ["taken as empty: NA in 3 rows of Metadata_gene"]})
+    (row,) = gather(tmp_path, {"first": [f"{PROFILES}.parquet"]}, []).itertuples()
+    assert (row.what, row.number, row.stage, row.plate) == ("notice", 1, "import_profiles", "P1")
+    assert row.why == "taken as empty: NA in 3 rows of Metadata_gene"
+
+
 def test_copies_of_results_in_a_storage_give_the_same_table(results, tmp_path, monkeypatch):
     files = {kind: results.get(kind, []) for kind in READERS}
     Path("benchmark/here.csv").parent.mkdir(exist_ok=True)

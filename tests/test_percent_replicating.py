@@ -183,6 +183,12 @@ def test_what_has_no_threshold_is_missing_and_not_zero():
     assert null.empty
 
 
+def test_a_single_perturbation_has_no_null():
+    row, _, _ = score_condition(join_plates(plates(1, 4, controls=8)), **QUICK)
+    assert np.isnan(row["percent_replicating"])
+    assert row["message"].startswith("only one perturbation: there are no wells of different perturbations")
+
+
 def test_a_pattern_without_a_null_makes_no_call():
     wells = join_plates(plates(25, [2] * 24 + [3], effect=1))
     _, table, _ = score_condition(wells, **QUICK)

@@ -310,6 +310,21 @@ def test_values_that_a_module_does_not_take_are_named(modules, written):
     )
     assert copy
     assert "MeasureColocalization (module 3) got the value Faster for `Run all metrics?`" in message
+    # CellProfiler's own examples have the word of another setting there.
+    new = OLD.replace("Run all metrics?:Yes", "Run all metrics?:Accurate").replace("number:3", "number:5")
+    new = re.sub("    Hidden:.*\n", "", new).replace(
+        "    Select an object to measure", "    Select objects to measure"
+    )
+    new = re.sub("(    Select an image to measure:.*\n)+", "    Select images to measure:DNA, RNA\n", new)
+    copy, message = written(
+        modules["LoadData"],
+        modules["IdentifyPrimaryObjects"],
+        new + "    Method for Costes thresholding:Fast\n",
+    )
+    assert copy, message
+    assert (
+        "the value Accurate for `Run all metrics?` (not Yes or No), which CellProfiler takes as No" in message
+    )
     # The metadata that ExportToDatabase may choose from are those of an image table that is not there yet.
     database = modules["ExportToDatabase"]
     for old, new in (

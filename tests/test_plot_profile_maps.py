@@ -10,8 +10,6 @@ import plot_dropped_features
 import plot_position_effects
 import plot_profile_maps
 import plot_replicates
-from lib.feature_groups import get_groups_of_feature, group_features
-from lib.feature_names import get_channels
 from lib.replicates import Wells, correlate_rows, join_plates, split_wells
 from lib.tables import write_profiles
 from percent_replicating import score_condition
@@ -149,33 +147,6 @@ def test_controls_of_many_plates_are_those_of_some_plates(most, left):
 
 
 # --- features ------------------------------------------------------------------------------------
-
-
-def test_a_features_name_says_its_groups():
-    channels = get_channels(["Cells_Intensity_MeanIntensity_ER", "Cells_AreaShape_Area"], ["DNA"])
-    assert channels == ["DNA", "ER"]
-    groups = get_groups_of_feature
-    assert groups("Cells_Texture_Entropy_ER_3_00_256", channels) == [("Cells", "Texture", "ER")]
-    assert groups("Nuclei_Correlation_K_DNA_ER", channels) == [
-        ("Nuclei", "Correlation", "DNA"),
-        ("Nuclei", "Correlation", "ER"),
-    ]
-    assert groups("Nuclei_AreaShape_Area", channels) == [("Nuclei", "AreaShape", "–")]
-    assert groups("feature17", channels) == [("feature17", "", "–")]
-
-
-def test_names_of_another_kind_are_grouped_by_their_beginning():
-    names = [f"network_{number}" for number in range(200)]
-    groups = group_features(names, [])
-    assert list(groups) == [("network", "all", "–")]
-    assert sorted(groups["network", "all", "–"]) == list(range(200))
-
-
-def test_a_change_is_the_median_over_a_groups_features_of_the_replicates_median():
-    values = np.array([[1.0, -4.0, 0.0], [3.0, -8.0, 0.0], [2.0, -6.0, 9.0]])
-    groups = {("C", "T", "ER"): np.array([0, 1]), ("C", "I", "ER"): np.array([2])}
-    table = plot_changed_features.compute_changes(values, {"x": np.array([0, 1, 2])}, groups)
-    assert table.loc["x"].tolist() == [4.0, 0.0]
 
 
 def test_a_bar_adds_up_to_the_features_that_were_measured():
@@ -335,17 +306,6 @@ def test_each_perturbation_is_drawn_against_its_own_threshold():
     strip = plot_replicates.draw_null(table, null, {}, "C").axes[1]
     limits = next(line for line in strip.lines if line.get_label() == "its threshold")
     assert limits.get_xdata().tolist() == [0.15, 0.15, 0.4]
-
-
-def test_channels_with_an_underscore_are_found():
-    channels = ["DNA", "DNA_2", "ER"]
-    found = [
-        channel for _, _, channel in get_groups_of_feature("Cells_Correlation_Costes_DNA_2_ER", channels)
-    ]
-    assert found == ["DNA_2", "ER"]
-    assert get_groups_of_feature("Cells_Texture_Contrast_ER_3_00_256", channels) == [
-        ("Cells", "Texture", "ER")
-    ]
 
 
 def test_what_is_compiled_for_umap_is_stored_for_the_next_process():

@@ -6,6 +6,7 @@ is for CellProfiler's window or a cluster is left out. Each difference is one li
 """
 
 import csv
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,20 +14,23 @@ from pathlib import Path
 from cellprofiler_pipelines.assembly import Assembly
 from cellprofiler_pipelines.images import load_data
 from cellprofiler_pipelines.outputs import export
-from cellprofiler_pipelines.own_functions import save_functions
+from cellprofiler_pipelines.own_functions import find_misused_function, save_functions
+from cellprofiler_pipelines.own_values import check_values
 from cellprofiler_runner.loading import load
 from lib.errors import InputError, join_names
 from lib.pipeline_files import read_pipeline, simplify_name, write_pipeline
 
 INPUT_MODULES = ("Images", "Metadata", "NamesAndTypes", "Groups", "LoadImages", "LoadSingleImage")
 LEFT_OUT = ("CreateBatchFiles", "DisplayDataOnImage", "DisplayDensityPlot", "DisplayHistogram")
-LEFT_OUT += ("DisplayPlatemap", "DisplayScatterPlot")
+LEFT_OUT += ("DisplayPlatemap", "DisplayScatterPlot", "ConserveMemory")
 METADATA = ("Plate", "Well", "Site")
 # SQLite's limit of columns is 2,000; ExportToDatabase adds some columns.
 WIDEST_DATABASE = 1900
 TABLE = "load_data.csv"
 # Formats that CellProfiler 4 no longer writes, and what is written in their place.
 FORMATS = {"mat": "npy", "bmp": "png"}
+# The oldest revision of SaveImages that CellProfiler 4 can read.
+FIRST_SAVE_IMAGES = 11
 FORMAT_SETTINGS = ("Saved file format", "Select the file format to use")
 
 
@@ -55,17 +59,19 @@ def get_replacement(name):
     return "is replaced by LoadData" if name in INPUT_MODULES else "is left out"
 
 
-def assemble_own_pipeline(path, kind, channels, objects, log):
+def assemble_own_pipeline(path, kind, channels, objects, log, rescale=None):
     """Return the assembly of a user's pipeline.
 
     Parameters
     ----------
-    path : path of the .cppipe file
+    path : path of the pipeline's file (.cppipe, .cpproj or .json)
     kind : `analysis` or `illumination`
     channels : names of the assay's channels; the image table has an image `Orig{name}` for each and, for
         `analysis`, its illumination function `Illum{name}`
     objects : names of the objects whose tables the workflow reads
     log : open text file; gets the differences of the copy
+    rescale : `assay.illumination.rescale`, if the workflow calculates the illumination functions that this
+        pipeline uses
 
     Raises
     ------
@@ -83,6 +89,8 @@ def assemble_own_pipeline(path, kind, channels, objects, log):
             changes.add(
                 module.name, "is switched off" if not module.enabled else get_replacement(module.name)
             )
+    if not kept:
+        raise InputError(f"{path} has no module that finds or measures anything.")
     own_load_data = [module for module in kept if module.name == "LoadData"]
     if len(own_load_data) > 1:
         raise InputError(f"{path} has {len(own_load_data)} modules LoadData. Leave one of them.")
@@ -110,6 +118,10 @@ def assemble_own_pipeline(path, kind, channels, objects, log):
         revisions = [module.attributes.get("variable_revision_number") for module in kept]
         check_values(loaded, revisions, changes)
         split_names(loaded, changes)
+        misused = find_misused_function(loaded, rescale) if rescale is not None else None
+        if misused:
+            log.write(f"{path}: {misused}\n")
+            print(f"Warning: {path}: {misused}", file=sys.stderr)
         missing = find_needed_images(loaded)
         aliases = find_aliases(missing, images, path)
         modules = loaded.modules()
@@ -134,11 +146,15 @@ def assemble_own_pipeline(path, kind, channels, objects, log):
 def replace_unknown_formats(module, changes):
     """Return a module of a file with a format that CellProfiler 4 writes; None if there is none.
 
-    Older revisions of SaveImages cannot be brought up to date with the formats `mat` and `bmp`, or when they
-    save objects.
+    CellProfiler 4 brings SaveImages up to date from revision 11, and not with the formats `mat` and `bmp` or
+    when it saves objects. It would read an older revision's settings in a wrong order.
     """
     if module.name != "SaveImages":
         return module
+    revision = module.attributes.get("variable_revision_number")
+    if isinstance(revision, int) and revision < FIRST_SAVE_IMAGES:
+        changes.add(module.name, f"is left out: CellProfiler 4 cannot read its revision {revision}")
+        return None
     if ("Select the type of image to save", "Objects") in module.settings:
         changes.add(module.name, "is left out: CellProfiler 4 saves no objects, only images of them")
         return None
@@ -191,61 +207,6 @@ def split_names(pipeline, changes):
                     module_name = f"{module.module_name} (module {module.module_num})"
                     changes.add(module_name, f"takes `{setting.text}` as {', '.join(names)}")
                     setting.value = ", ".join(names)
-
-
-def check_values(pipeline, revisions, changes):
-    """Check that every setting has a value that its module takes.
-
-    CellProfiler uses another value (the default, or the bound) instead of a number, range or word that it
-    cannot read or that is out of bounds, and without its window reports nothing. It does so itself when it
-    upgrades some old modules; what it makes of these is only written to the log.
-
-    Parameters
-    ----------
-    pipeline : the loaded pipeline
-    revisions : the revision of each module in the user's file
-    changes : the log, which gets the values of upgraded modules
-
-    Raises
-    ------
-    InputError
-        Naming the values that are not valid in modules of CellProfiler's own revision.
-    """
-    invalid = []
-    for module, revision in zip(pipeline.modules(), revisions):
-        for setting in module.visible_settings():
-            if not (reason := explain_value(setting, pipeline)):
-                continue
-            name = f"{module.module_name} (module {module.module_num})"
-            what = f"the value {setting.value_text} for `{setting.text}` ({reason})"
-            if revision == module.variable_revision_number:
-                invalid.append(f"{name} has {what}")
-            else:
-                changes.add(name, f"got {what} from CellProfiler's upgrade, and uses another one")
-    if invalid:
-        raise InputError(
-            f"{changes.path}: {'; '.join(invalid)}. CellProfiler would use another value without a message. "
-            "Correct it."
-        )
-
-
-def explain_value(setting, pipeline):
-    """Return why a setting's value is not valid; empty if it is, or if any text is."""
-    from cellprofiler_core.setting import Binary, ValidationError
-    from cellprofiler_core.setting.choice import Choice, Colormap
-    from cellprofiler_core.setting.range import Range
-    from cellprofiler_core.setting.text import Number
-
-    if isinstance(setting, Binary):
-        return "" if setting.value_text in ("Yes", "No") else "not Yes or No"
-    # Choices that the pipeline decides (metadata, a classifier's classes) are not yet those of the copy.
-    depends = getattr(setting, "_Choice__choices_fn", None) is not None
-    if isinstance(setting, (Choice, Number, Range)) and not isinstance(setting, Colormap) and not depends:
-        try:
-            setting.test_valid(pipeline)
-        except ValidationError as error:
-            return error.message
-    return ""
 
 
 def find_needed_images(pipeline):
@@ -343,7 +304,7 @@ def use_output_folder(module, pipeline, aliases, changes):
         ):
             change(setting, value, report)
     elif name == "ExportToDatabase":
-        widest = count_widest_table(pipeline)
+        widest = count_widest_table(pipeline, module)
         if module.db_type.value != "SQLite":
             report("is left out: it writes to a database server")
             return False
@@ -373,12 +334,21 @@ def change(setting, value, report):
         setting.value = value
 
 
-def count_widest_table(pipeline):
-    """Return the largest number of measurements of an object or of the images."""
+def count_widest_table(pipeline, module):
+    """Return the number of columns of an ExportToDatabase's widest table.
+
+    Its table of images has the objects' means, medians and standard deviations, too; its table or view of
+    objects may join all objects.
+    """
     counts = {}
-    for owner, *_ in pipeline.get_measurement_columns():
-        counts[owner] = counts.get(owner, 0) + 1
-    return max(counts.values(), default=0)
+    for owner, feature, *_ in pipeline.get_measurement_columns():
+        if not module.ignore_feature(owner, feature, strict=True):
+            counts[owner] = counts.get(owner, 0) + 1
+    images = counts.pop("Image", 0)
+    together = sum(counts.values())
+    joined = module.separate_object_tables.value != "One table per object type"
+    objects = together if joined else max(counts.values(), default=0)
+    return max(images + together * len(module.agg_names), objects)
 
 
 def check_objects(pipeline, objects, path):

@@ -26,6 +26,11 @@ def load(path):
     def listen(_, event):
         if isinstance(event, LoadException):
             name = event.module_name or getattr(event.module, "module_name", "a module")
+            if isinstance(event.error, NotImplementedError):
+                raise InputError(
+                    f"the settings of the module {name} are too old: CellProfiler 4 cannot update them "
+                    f"({event.error}). Open the pipeline in CellProfiler 2.2 or 3.1 and export it from there."
+                )
             if is_known(name):
                 raise InputError(
                     f"the settings of the module {name} cannot be read ({type(event.error).__name__}: "

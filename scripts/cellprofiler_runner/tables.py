@@ -133,7 +133,10 @@ class ObjectTable:
 
     def add(self, measurements, number):
         """Add a site's objects."""
-        count = measurements.get_measurement(IMAGE, f"Count_{self.name}", number)
+        feature = f"Count_{self.name}"
+        # A site that FlagImage skips has none; if it is the first site, no site has one yet.
+        known = measurements.has_feature(IMAGE, feature)
+        count = measurements.get_measurement(IMAGE, feature, number) if known else None
         count = 0 if count is None or numpy.isnan(count) else int(count)
         if count == 0:
             return

@@ -5,7 +5,7 @@ The experiment, as the rules see it
     schema               the config's schema, and a walk through it
     assay                objects of an assay, and errors in its description
     plates               the sample sheet
-    plate_columns        columns that name the plate of each row
+    plate_columns        columns that name the plate of each row, or its number of cells
     conditions           conditions of the benchmark, comparisons, and plates of splits
     levels               the levels of profiles
     chain_options        options of the steps of chains, and their valid values
@@ -20,6 +20,7 @@ Checks before anything runs
     checks               errors that stop the run
     forced_rules         rules of --forcerun that have no job
     early_warnings       warnings about what will stop plates later
+    column_warnings      warnings about columns that chains need and no plate has
     plate_map_warnings   the same, for plate maps, annotation and controls
     shared_inputs        plates that start from the same wells
     starting_points      local files that a plate starts from
@@ -44,6 +45,7 @@ Files and tables
     tables               tables with their provenance
     provenance           versions, parameters and digests of the inputs
     values               words for missing values, and numbers
+    units                units of concentration
     look_alikes          characters that look like others, or cannot be seen
     text_files           compression, encoding and formats of text files
     swallowed_rows       quotation marks in text that swallow rows

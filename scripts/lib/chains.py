@@ -15,6 +15,7 @@ from typing import Any
 from lib.chain_options import SCOPES, STEPS, read_options
 from lib.errors import InputError, join_names
 from lib.levels import CELLPROFILER, LEVELS, Level, get_levels
+from lib.plates import Plate
 from lib.text_files import read_text_file
 
 # The steps of the JUMP consortium's profiling recipe, by the words in the names of its files.
@@ -93,7 +94,7 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
 
     Returns
     -------
-    `over`, `start`, those of `KEYS`, and `steps`: pairs of a step's name and its options.
+    `over`, `start`, `plate_order`, those of `KEYS`, and `steps`: pairs of a step's name and its options.
 
     Raises
     ------
@@ -134,6 +135,7 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
     return {
         "over": over,
         "start": given.get("start", "augmented"),
+        "plate_order": given.get("plate_order", "name" if preset is None else "sample_sheet"),
         **{key: given.get(key, keys[key]) for key in KEYS},
         "steps": steps,
     }
@@ -205,6 +207,21 @@ def get_all_levels(config: Mapping[str, Any]) -> dict[str, Level]:
     for name, chain in config["chains"].items():
         levels |= {level.name: level for level in get_chain_levels(name, chain)}
     return levels
+
+
+def order_plates(
+    groups: Mapping[tuple[str, str], list[Plate]], levels: Mapping[str, Level], chains: Mapping[str, Any]
+) -> dict[tuple[str, str], list[Plate]]:
+    """Return the plates that each step of a chain (level, group) processes together, in the chain's order.
+
+    They are given in the order of the sample sheet. Ranks of ties and clusters depend on their order.
+    """
+    return {
+        (level, group): plates
+        if chains[levels[level].chain]["plate_order"] == "sample_sheet"
+        else sorted(plates, key=lambda plate: (plate["plate"], plate["batch"]))
+        for (level, group), plates in groups.items()
+    }
 
 
 def read_blocklist(file: Path) -> list[str]:

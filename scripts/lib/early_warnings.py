@@ -4,14 +4,16 @@ A plate whose tables have errors stops alone, after its cells have been measured
 save the hours until then. Nothing here raises an error.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from lib.column_warnings import find_lacking_columns
 from lib.errors import InputError, join_names
 from lib.experiment import Experiment
 from lib.feature_names import describe_identifiers
 from lib.imaged_wells import find_name_problem, lacks_images
-from lib.layouts import read_annotation_rows, read_plate_map_rows
+from lib.layouts import get_plate_names, read_annotation_rows, read_columns, read_plate_map_rows
 from lib.plate_map_warnings import find_map_problems
 from lib.plates import SOURCES, Plate, is_address, source
 from lib.profile_files import find_header_problems, read_column_names
@@ -20,6 +22,7 @@ from lib.values import MissingValues
 
 # Reading a plate map takes milliseconds; thousands of different ones are left to their plates.
 MOST_MAPS = 200
+SMALL = 1_000_000  # bytes
 # The wells of profiles are read from the entire file, which takes a moment for each plate of an experiment.
 MOST_PROFILES = 24
 # So does reading the names of a plate's images; of the other plates, one name is read.
@@ -37,6 +40,7 @@ def find_problems(experiment: Experiment) -> Iterator[str]:
     yield from find_problems_of_headers(experiment)
     yield from find_identifiers(experiment)
     yield from find_problems_of_annotated_profiles(experiment)
+    yield from find_lacking_columns(experiment)
 
 
 def is_annotated(experiment: Experiment, plate: Plate) -> bool:
@@ -74,17 +78,42 @@ def find_problems_of_images(experiment: Experiment) -> Iterator[str]:
 def find_problems_of_maps(experiment: Experiment) -> Iterator[str]:
     """Return the errors of plate maps, annotation and controls; plates that share them share a sentence."""
     config, folder = experiment.config, experiment.config_file.parent
-    sharing: dict[tuple[str, str], list[Plate]] = {}
+    sharing: dict[tuple[str, str, str], list[Plate]] = {}
+    several: dict[str, bool] = {}  # whether a table has the wells of several plates, each with its own
     for plate in experiment.chosen:
+        file = plate["plate_map"]
         if not is_annotated(experiment, plate):
-            sharing.setdefault((plate["plate_map"], plate["perturbation"]), []).append(plate)
+            if file not in several and len(several) < MOST_MAPS:
+                several[file] = has_wells_of_several_plates(folder / file, plate["plate"])
+            own = plate["plate"] if several.get(file) else ""
+            sharing.setdefault((file, plate["perturbation"], own), []).append(plate)
     reads_profiles = sum(source(plate) == "profiles" for plate in experiment.chosen) <= MOST_PROFILES
-    for (plate_map, perturbation), plates in list(sharing.items())[:MOST_MAPS]:
+    looked_at: Counter[str] = Counter()
+    for (plate_map, perturbation, own), plates in list(sharing.items())[:MOST_MAPS]:
+        looked_at[plate_map] += 1
+        if own and looked_at[plate_map] > (MOST_PROFILES if is_small(folder / plate_map) else 1):
+            continue
         table = config["annotation"].get(perturbation, {}).get("table", "")
         paths = [folder / name for name in (plate_map, table) if name]
         if not any(map(is_address, (plate_map, table))) and all(path.is_file() for path in paths):
             for problem in find_map_problems(plates, paths, experiment, reads_profiles):
                 yield f"plate {join_names((plate['plate'] for plate in plates), 3)}: {problem}"
+
+
+def has_wells_of_several_plates(path: Path, plate: str) -> bool:
+    """Return whether a plate map lists the wells of this plate and of others, as JUMP's table does."""
+    if is_address(str(path)) or not path.is_file():
+        return False
+    try:
+        named = get_plate_names(read_columns(path)[1])
+        return any(len(names) > 1 and plate in names for names in named.values())
+    except InputError:
+        return False
+
+
+def is_small(path: Path) -> bool:
+    """Return whether a table can be read once for each of its plates."""
+    return path.is_file() and path.stat().st_size < SMALL
 
 
 def find_problems_of_headers(experiment: Experiment) -> Iterator[str]:

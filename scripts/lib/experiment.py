@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.assay import get_compartments, get_labels, get_segmented
-from lib.chains import get_all_levels
+from lib.chains import get_all_levels, order_plates
 from lib.conditions import get_comparisons, get_conditions, get_plates_of_split, is_judged
 from lib.errors import InputError, join_names
 from lib.levels import (
@@ -230,8 +230,7 @@ class Experiment:
             for level in self.get_levels(plate).values():
                 if level.chain and level.scope != "plate":
                     found.setdefault((level.name, self.get_group(plate, level)), []).append(plate)
-        # in the order of names, not of the sample sheet: ranks of ties and clusters depend on it
-        return {name: sorted(group, key=lambda p: (p["plate"], p["batch"])) for name, group in found.items()}
+        return order_plates(found, self.levels, self.config["chains"])
 
     def get_plates_of_group(self, level: str, group: str) -> list[Plate]:
         """Return the plates that a step of a chain processes together."""

@@ -163,6 +163,11 @@ def number_rows(rows: Rows) -> dict[int, Row]:
     return dict(enumerate(rows, start=2))
 
 
+def get_plate_names(rows: Rows) -> dict[str, set[str]]:
+    """Return the values of each column of a plate map that may name the plate of a row."""
+    return {name: {row.get(name, "") for row in rows} for name in PLATE_COLUMNS}
+
+
 def take_rows_of_plate(path: str | Path, rows: Rows, plate: str) -> dict[int, Row]:
     """Return the rows of a plate in a table that lists the wells of many plates; all rows of any other table.
 
@@ -175,7 +180,7 @@ def take_rows_of_plate(path: str | Path, rows: Rows, plate: str) -> dict[int, Ro
         If the table has no row of the plate, or rows without a plate.
     """
     numbered = number_rows(rows)
-    named = {name: {row.get(name, "") for row in rows} for name in PLATE_COLUMNS}
+    named = get_plate_names(rows)
     several = [name for name, values in named.items() if len(values) > 1]
     column = next((name for name in several if name == "Plate" or plate in named[name]), None)
     if column is None:

@@ -38,3 +38,20 @@ def log_to(path: str | Path) -> Iterator[logging.Logger]:
         if problem is None:
             raise
         sys.exit(f"\n{problem}\n")
+
+
+@contextmanager
+def collect_warnings() -> Iterator[list[str]]:
+    """Collect the warnings that are logged while the block runs, as text; they are logged all the same."""
+    found: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.getMessage())
+
+    handler = Collector(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield found
+    finally:
+        logging.getLogger().removeHandler(handler)

@@ -33,6 +33,7 @@ NO_STAIN = re.compile(r"bright|phase|transmi|label.?free|^none$|BF$", re.IGNOREC
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 BOLD = FONT.with_name("DejaVuSans-Bold.ttf")
 GAP = 8
+MOST_KINDS = 12  # of controls, each of which has wells of its own in a montage
 INK = (20, 20, 20)
 RED = (190, 60, 0)
 
@@ -159,7 +160,8 @@ def choose_wells(
     named
         Wells that the user names; if there are any, only these are chosen.
     controls
-        Number of wells per control type.
+        Number of wells per control type. With more types than `MOST_KINDS`, only negative controls are
+        controls, and all other wells are treated.
     treated
         Number of treated wells, one per perturbation as long as there are enough.
     negcon
@@ -183,6 +185,9 @@ def choose_wells(
         return list(named)
     shuffled = wells.iloc[rng.permutation(len(wells))]
     kinds = sorted(set(shuffled["kind"]) - {"", negcon})
+    if len(kinds) > MOST_KINDS:  # the column has the names of compounds, one of which is the negative control
+        shuffled = shuffled.assign(kind=shuffled["kind"].where(shuffled["kind"] == negcon, ""))
+        kinds = []
     chosen = [
         well for kind in (negcon, *kinds) for well in shuffled["well"][shuffled["kind"] == kind][:controls]
     ]

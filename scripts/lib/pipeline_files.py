@@ -1,16 +1,18 @@
-"""Read a CellProfiler pipeline (.cppipe) as text, so that nothing in it is run as Python.
+"""Read a CellProfiler pipeline as text, so that nothing in it is run as Python.
 
-CellProfiler evaluates each attribute of a module's line, `notes:[...]` among them, as a Python expression:
-an unknown pipeline is a program. Here an attribute has to be a literal (a text, a number, True,
+A pipeline is a .cppipe file, the pipeline in a project (.cpproj, HDF5), or a .json file of CellProfiler 4.2
+and 5. CellProfiler evaluates each attribute of a module's line, `notes:[...]` among them, as a Python
+expression: an unknown pipeline is a program. Here an attribute has to be a literal (a text, a number, True,
 False, None, or a list of these). The text is cut into attributes exactly as CellProfiler cuts it.
 
-This module uses only Python 3.8 and its standard library, since it also runs in CellProfiler's
-environment and container.
+This module uses only Python 3.8, its standard library and, for projects, h5py, which CellProfiler needs, too:
+it also runs in CellProfiler's environment and container.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from pathlib import Path
 from lib.errors import InputError
 
 FIRST_LINE = "CellProfiler Pipeline: http://www.cellprofiler.org"
+HDF5 = b"\x89HDF\r\n\x1a\n"
 KEPT = ("module_num", "svn_version", "variable_revision_number", "enabled")
 
 
@@ -46,16 +49,26 @@ class PipelineModule:
 
 
 def read_pipeline(path):
-    """Return the modules of a .cppipe file, including disabled ones.
+    """Return the modules of a pipeline's file (.cppipe, .cpproj or .json), including disabled ones.
 
     Raises InputError, with file and line, for what is not a pipeline and for an attribute that is not a
     literal.
     """
-    lines = read_lines(path)
+    data = Path(path).read_bytes()
+    if data.startswith(HDF5):
+        return read_text(path, read_project(path))
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return read_json(path, data)
+    return read_text(path, decode(data))
+
+
+def read_text(path, text):
+    """Return the modules of a pipeline's text; `path` is for messages."""
+    lines = split_lines(text)
     if not lines or not lines[0].startswith(FIRST_LINE):
         raise InputError(
             f"{path}: its first line is not that of a CellProfiler pipeline. In CellProfiler, choose File, "
-            "Export, Pipeline, and save a .cppipe file (not a project, .cpproj)."
+            "Export, Pipeline, and save a .cppipe file."
         )
     count = None
     at = 1
@@ -72,21 +85,78 @@ def read_pipeline(path):
             at += 1
         modules.append(read_module(path, first + 1, lines[first:at]))
         at += 1
-    if count is None or len(modules) < count:
+    # CellProfiler numbers modules from 1. Where modules were deleted by hand, the last one keeps its number.
+    last = modules[-1].attributes.get("module_num") if modules else 0
+    if (count is None and not modules) or (count is not None and len(modules) < count != last):
         raise InputError(
             f"{path} is cut off: its header gives {'no number of' if count is None else count} modules, and "
-            f"it has {len(modules)}. Save the pipeline again."
+            f"it has {len(modules)}. Save the pipeline again; if you deleted modules with a text editor, "
+            "correct ModuleCount."
         )
     return modules
 
 
-def read_lines(path):
-    """Return the stripped lines of a file, in the encoding in which CellProfiler reads it."""
-    data = Path(path).read_bytes()
+def read_project(path):
+    """Return the text of the pipeline in a project (.cpproj), or in the measurements of a run (.h5).
+
+    A file may hold several runs; CellProfiler takes the last.
+    """
+    import h5py
+
     try:
-        text = data.decode("utf-8-sig")
+        with h5py.File(path, "r") as file:
+            runs = file["Measurements"]
+            text = runs[max(runs)]["Experiment"]["Pipeline_Pipeline"]["data"][-1]
+    except (OSError, KeyError, ValueError, IndexError) as error:
+        raise InputError(
+            f"{path} is an HDF5 file without a CellProfiler pipeline ({error}). Name a project (.cpproj), or "
+            "export the pipeline from CellProfiler (.cppipe)."
+        ) from None
+    text = decode(text) if isinstance(text, bytes) else str(text)
+    # CellProfiler 2 and 3 write line breaks and backslashes as escapes.
+    return text if "\n" in text else text.encode().decode("unicode_escape")
+
+
+def read_json(path, data):
+    """Return the modules of a pipeline that CellProfiler saved as .json; nothing in it is evaluated."""
+    try:
+        modules = [
+            PipelineModule(
+                str(module["attributes"]["module_name"]),
+                0,
+                {name: module["attributes"][name] for name in KEPT if name in module["attributes"]},
+                tuple(
+                    # A name with a colon would be cut there when it is written as text.
+                    (str(setting["text"]).replace(":", ""), str(setting["value"]))
+                    for setting in module["settings"]
+                ),
+            )
+            for module in json.loads(decode(data))["modules"]
+        ]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{path} is not a CellProfiler pipeline in JSON ({type(error).__name__}: {error}). Export the "
+            "pipeline from CellProfiler again."
+        ) from None
+    for number, module in enumerate(modules, start=1):
+        texts = "".join(text for setting in module.settings for text in setting)
+        if not re.fullmatch(r"[A-Za-z]\w*", module.name) or re.search(r"[\r\n]", texts):
+            raise InputError(
+                f"{path}: module {number}, {cut(module.name)}, has a name or a setting that no pipeline has."
+            )
+    return modules
+
+
+def decode(data):
+    """Return the text of a file's bytes, in the encoding in which CellProfiler reads it."""
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = data.decode("unicode_escape", errors="replace")
+        return data.decode("unicode_escape", errors="replace")
+
+
+def split_lines(text):
+    """Return the stripped lines of a text, without the empty ones at its end."""
     # Not splitlines(): that also breaks a line at characters at which CellProfiler does not.
     lines = [line.strip() for line in re.split("\r\n|\r|\n", text)]
     while lines and not lines[-1]:

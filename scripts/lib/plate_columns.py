@@ -1,8 +1,9 @@
-"""The names of the columns that say which plate a row is of, in tables of any kind.
+"""The names of the columns that give the plate of a row, or its number of cells, in tables of any kind.
 
 This module uses only the standard library, since tables are also read while planning.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 
 from lib.plates import find_name
@@ -12,6 +13,28 @@ PLATE_COLUMNS = (
     *("Plate", "plate", "Assay_Plate_Barcode", "Plate_Barcode", "Barcode", "barcode", "PlateID", "Plate_ID"),
 )
 METADATA_PLATE_COLUMNS = tuple(f"Metadata_{name}" for name in PLATE_COLUMNS)
+# Other names of the number of cells, without blanks and underscores.
+NAMES_OF_COUNT = (
+    # Harmony's and Columbus's, before their `Cell Count`: the cells that were seeded
+    "cellsselectednumberofobjects",
+    "nucleiselectednumberofobjects",
+    "cellsnumberofobjects",
+    "nucleinumberofobjects",
+    "countcells",
+    "objectcount",
+    "cellcount",
+    "cellscount",
+    "cellcounts",
+    "ncells",
+    "numcells",
+    "numberofcells",
+)
+
+
+def find_count_column(names: Iterable[str]) -> str | None:
+    """Return the column with the numbers of cells, whatever it is called; None if there is none."""
+    plain = {re.sub("[^a-z]", "", name.removeprefix("Metadata_").casefold()): name for name in names}
+    return next((plain[other] for other in NAMES_OF_COUNT if other in plain), None)
 
 
 def find_plate_column(named: Mapping[str, Collection[str]], plate: str) -> str | None:

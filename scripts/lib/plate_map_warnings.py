@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lib.chains import get_chain_levels
 from lib.errors import InputError, find_nearest_name, join_names, number_of
 from lib.experiment import Experiment
 from lib.imaged_wells import find_wells_with_images
@@ -359,8 +360,15 @@ def get_remedy(config: Mapping[str, Any]) -> str:
         others.get((level.features, level.step, level.scope, "all"), "") if level.reference else level.name
         for level in judged
     ]
+    feature_sets, needing = list(filter(None, kept)), []
+    for name, chain in config["chains"].items():
+        last = get_chain_levels(name, chain)[-1].name
+        feature_sets += [name] if last in config["benchmark"]["feature_sets"] else []
+        by_controls = [step for step, options in chain["steps"] if options.get("reference") == "negcon"]
+        needing += [f"chains.{name}.options.{step}.reference: all" for step in dict.fromkeys(by_controls)]
     keys = ["normalize.to: [all]", "feature_select.reference: all"]
-    keys.append(f"benchmark.feature_sets: [{', '.join(name for name in kept if name)}]")
+    keys += [f"benchmark.feature_sets: [{', '.join(feature_sets)}]"] if feature_sets else []
+    keys += needing
     keys += ["spherize.enabled: false"] if config["spherize"]["enabled"] else []
     return "set " + ", ".join(keys)
 

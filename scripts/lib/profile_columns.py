@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError, join_names, number_of
+from lib.plate_columns import find_count_column
 from lib.values import MissingValues, is_nothing, plain_text
 
 # Names of CellProfiler's features: compartment, family, and what is measured.
@@ -44,22 +45,6 @@ NOT_FEATURES = {
     "perturbation",
 }
 CELLS = "Metadata_Count_Cells"
-# Other names of the number of cells, without blanks and underscores.
-NAMES_OF_COUNT = (
-    # Harmony's and Columbus's, before their `Cell Count`: the cells that were seeded
-    "cellsselectednumberofobjects",
-    "nucleiselectednumberofobjects",
-    "cellsnumberofobjects",
-    "nucleinumberofobjects",
-    "countcells",
-    "objectcount",
-    "cellcount",
-    "cellscount",
-    "cellcounts",
-    "ncells",
-    "numcells",
-    "numberofcells",
-)
 MOST_CELLS = 1e9  # in a well
 THOUSANDS = re.compile(r"\d{1,3}([,' \u00a0\u202f]\d{3})+")
 SWITCHES = {"True": "1", "TRUE": "1", "true": "1", "False": "0", "FALSE": "0", "false": "0"}
@@ -69,8 +54,7 @@ DOTS = re.compile(r"\d{1,3}(\.\d{3})+")
 
 def rename_cell_count(table: pd.DataFrame) -> pd.DataFrame:
     """Name the column with the numbers of cells `Metadata_Count_Cells`, whatever it is called."""
-    plain = {re.sub("[^a-z]", "", name.removeprefix("Metadata_").casefold()): name for name in table}
-    name = next((plain[other] for other in NAMES_OF_COUNT if other in plain), None)
+    name = find_count_column(table)
     if name is None or CELLS in table or FEATURE.match(name):
         return table
     logging.info("the numbers of cells are read from %s", name)

@@ -211,6 +211,10 @@ def summarize_results(experiment: Experiment, results: str | Path = ".") -> str:
     if any(unknown):
         table = place("unmatched_wells", batch="*", plate="*", suffix="")
         lines.append(f"Wells that are not in the plate map, not scored: {count_on_plates(unknown)} ({table})")
+    if notices := count_notices(results / place("left_out")):
+        lines.append(
+            f"Published profiles: {number_of(notices, 'notice')} on how they were read ({place('left_out')})"
+        )
     report = results / place("report")
     if report.exists():  # not after --until
         lines.append(f"Report: {report.resolve()}")
@@ -238,6 +242,14 @@ def count_on_plates(counts: Sequence[int]) -> str:
     plates = number_of(len(counts), "plate")
     affected = sum(count > 0 for count in counts)
     return f"{sum(counts):,} on {affected} of {plates}" if affected else f"none on {plates}"
+
+
+def count_notices(table: Path) -> int:
+    """Return how many different notices on published profiles the table of what was left out has."""
+    if not table.is_file():
+        return 0
+    with table.open(newline="", encoding="utf-8") as file:
+        return len({row["why"] for row in csv.DictReader(file) if row["what"] == "notice"})
 
 
 def count_rows(table: Path, reason: str = "") -> int:

@@ -1,13 +1,15 @@
 """The names of wells: `A01` everywhere after reading."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lib.errors import InputError
 from lib.look_alikes import write_in_latin
 
-# A01, a1, A-01, A:1, and A1.0 where a program joined the letter and a decimal number.
-WELL = re.compile(r"\s*([A-Za-z]{1,2})\s*[-_:]?\s*0*([0-9]{1,2})(?:\.0)?\s*")
+# A01, a1, A-01, A:1, A.1, and A1.0 where a program joined the letter and a decimal number.
+WELL = re.compile(r"\s*([A-Za-z]{1,2})\s*[-_:.]?\s*0*([0-9]{1,2})(?:\.0)?\s*")
+# The column first: 1A, 01-A, 1.A.
+COLUMN_FIRST = re.compile(r"\s*0*([0-9]{1,2})\s*[-_:.]?\s*([A-Za-z]{1,2})\s*")
 TEXT_FORMULA = re.compile(r'="(.*)"')  # how Excel keeps a value as text
 # The wells in the Opera's file names: r01c02.
 ROW_AND_COLUMN = re.compile(r"\s*[rR]0*([0-9]{1,2})[\s_-]*[cC]0*([0-9]{1,2})\s*")
@@ -31,7 +33,7 @@ def get_row_number(name: str) -> int:
 
 
 def get_well_name(text: str) -> str:
-    """Read `a1`, `A1`, `A001`, `A-01`, `r01c01` and `A01 ` as `A01`, in any letters that look like these.
+    """Read `a1`, `A1`, `A001`, `A-01`, `1.A`, `r01c01` and `A01 ` as `A01`, in letters that look like these.
 
     Raises
     ------
@@ -42,6 +44,7 @@ def get_well_name(text: str) -> str:
     placed = ROW_AND_COLUMN.fullmatch(text)
     if placed and int(placed[1]):
         text = f"{get_row_name(int(placed[1]))}{placed[2]}"
+    text = COLUMN_FIRST.sub(r"\2\1", text) if COLUMN_FIRST.fullmatch(text) else text
     match = WELL.fullmatch(text)
     if not match or int(match[2]) == 0:
         hint = ""
@@ -75,6 +78,21 @@ def get_well_at(row: str, column: str) -> str:
             f"Row `{row}` and column `{column}` are not a valid well: a row is a letter or its number (1 to "
             f"{ROWS_OF_1536}), and a column is a number (1 to {COLUMNS_OF_1536}).{swapped}"
         ) from error
+
+
+def get_well_of_groups(groups: Mapping[str, str | None]) -> str:
+    """Return the well that the groups of a name pattern give: `well`, or `row` and `column`.
+
+    Raises
+    ------
+    InputError
+        If they are not a valid well.
+    KeyError
+        If there are no such groups.
+    """
+    if well := groups.get("well"):
+        return get_well_name(well)
+    return get_well_at(groups["row"] or "", groups["column"] or "")
 
 
 def find_well_name(*written: str) -> str | None:

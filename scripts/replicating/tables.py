@@ -176,7 +176,7 @@ def write_message(
     reasons = []
     beyond = sizes[enough & (sizes > largest)] if null_size == "matched" else sizes[:0]
     if short := [size for size, null in nulls.items() if null is None]:
-        reasons.append(f"too few perturbations for a null of sets of {join_names(short)} wells")
+        reasons.append(describe_missing_null(short))
     elif len(beyond):
         reasons.append(
             f"{number_of(len(beyond), 'perturbation')} with {beyond.min()} replicates or more are compared "
@@ -191,6 +191,13 @@ def write_message(
             "score by the standard null alone"
         )
     return "; ".join(reasons)
+
+
+def describe_missing_null(sizes: list[int]) -> str:
+    """Return why there is no null of sets of these sizes, which are 1 if there is only one perturbation."""
+    if max(sizes) == 1:
+        return "only one perturbation: there are no wells of different perturbations for a null"
+    return f"too few perturbations for a null of sets of {join_names(sizes)} wells"
 
 
 def make_null_table(nulls: Mapping[int, Any], aware: Mapping[tuple[int, ...], Any]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 // The card of a perturbation: what it does, its cells, its scores, what changed, its doses and its wells.
 
 const CELLS = 6; // wells whose example cells the card shows
+const FAMILIES = 40; // rows of the plot of what changed
 const NOT_SCORES = ["name", "pert_iname", "gene", "target", "control_type"]; // which the card tells under "About"
 const ARROWS = { up: "▲ up", down: "▼ down", mixed: "mixed" };
 
@@ -63,7 +64,7 @@ function openCard(name) {
 // What the table of hits says of a perturbation: the call, the strongest groups of features, and its neighbors.
 function describeHit(condition, data, hit, several) {
   const call = hit.active === undefined ? "No call" : hit.active ? "Active" : "Not active";
-  const counted = hit.cell_count_z === undefined ? "" : ` Cell count: ${asText(hit.cells)} per well, robust z ${asText(hit.cell_count_z)}${hit.toxic ? ", toxic" : ""}.`;
+  const counted = hit.cell_count_z === undefined ? "" : ` Cell count: ${asText(hit.cells)} per well, robust z ${asText(hit.cell_count_z)}${hit.toxic === undefined ? "" : hit.toxic ? ", toxic" : ", not toxic"}.`;
   const strongest = hit.strongest.filter(([text]) => text).map(([text, score]) => {
     const at = text.lastIndexOf(" ");
     return h("tr", {}, h("td", {}, text.slice(0, at)), h("td", {}, ARROWS[text.slice(at + 1)] || text.slice(at + 1)), h("td", { class: "number" }, asText(score)));
@@ -127,8 +128,14 @@ function matchesTable(name) {
 function drawChanges(place, scores, name) {
   const known = scores.filter(([, data]) => data.changes && data.changes.perturbations[name]);
   if (!known.length) { place.replaceChildren(h("p", { class: "quiet" }, "Not computed for this perturbation (it takes two replicates).")); return; }
-  const { changes } = known[0][1];
-  const rows = changes.groups.map(([compartment, family, channel, features], i) => ({ compartment, family, channel, features, value: changes.perturbations[name][i] }));
+  const told = known.find(([, data]) => data.changes.groups.length > 1);
+  if (!told) { place.replaceChildren(h("p", { class: "quiet" }, "These features are components, or have names that do not tell what was measured.")); return; }
+  const [condition, { changes }] = told;
+  if (scores.length > 1) place.before(h("p", { class: "quiet" }, conditionLabel(condition)));
+  // A feature that is a group of its own has a row with its name; of many rows, those that changed most are drawn.
+  let rows = changes.groups.map(([compartment, family, channel, features], i) => ({ compartment: family ? compartment : "features", family: family || compartment, channel, features, value: changes.perturbations[name][i] }));
+  const largest = new Set([...rows].sort((a, b) => b.value - a.value).slice(0, FAMILIES).map((row) => row.family));
+  if (new Set(rows.map((row) => row.family)).size > FAMILIES) rows = rows.filter((row) => largest.has(row.family));
   const every = Object.values(changes.perturbations).flat().filter(Number.isFinite).sort((a, b) => a - b);
   const limit = Math.max(2, every[Math.floor(0.98 * every.length)] || 0);
   const distinct = (key) => [...new Set(rows.map((row) => row[key]))];

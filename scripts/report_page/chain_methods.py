@@ -36,8 +36,8 @@ SENTENCES: Mapping[str, str] = {
     "dropped.",
     "rank_int": "Features were transformed {over} to a normal distribution by Blom's rank-based inverse "
     "normal transformation (ties in random order, seed {seed}).",
-    "feature_select": "Features were selected {over} with pycytominer's operations {operations} "
-    "{@pycytominer}, {manner}, based on {reference}{settings}.",
+    "feature_select": "Features were selected {over} with pycytominer's {noun} {operations} "
+    "{@pycytominer}{manner}, based on {reference}{settings}.",
     "sphere": "Profiles were sphered {over} ({method}, {regularization}{epsilon}) with a transformation "
     "fitted to {reference}{chosen}.",
     "harmony": "Differences between batches ({batch}) were corrected with Harmony {@harmony} ({clusters} "
@@ -106,7 +106,7 @@ def describe_chains(levels: Mapping[str, Provenances]) -> list[list[Markup]]:
         if not made or not (chain := get_nested(made[0], "parameters.chain")):
             continue
         steps = combine_steps([get_nested(each, "parameters.steps") for each in made])
-        text = "For the profiles {name}, well-level profiles were processed as follows."
+        text = "To obtain the profiles “{name}”, well-level profiles were processed as follows."
         first = write_sentence(text, name=str(chain))
         left_out = [Markup(text) for key, text in LEFT_OUT.items() if steps[0].get(key) is False]
         if steps[0].get("precision") == "float32":
@@ -152,9 +152,12 @@ def describe_step(step: Mapping[str, Any]) -> Markup:
         words["clusters"] = format_results(step["clusters"])
     if (share := step.get("share")) is not None:
         words["share"] = f"more than a fraction of {share}" if share else "any"
+    several = len(step.get("operations", [])) > 1
+    together, in_turn = ", each applied to all features", ", applied one after the other"
     given = {
         "scaling": "" if step.get("scaled", True) else " (without the factor 1.4826)",
-        "manner": "each applied to all features" if step.get("together") else "applied one after the other",
+        "noun": "operations" if several else "operation",
+        "manner": (together if step.get("together") else in_turn) if several else "",
         "regularization": "ε = ",
         "chosen": "",
         "floored": describe_floor(step),

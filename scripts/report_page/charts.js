@@ -4,7 +4,8 @@
 const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 const OTHER = "other";
 const NONE = "none"; // the class of a well that has none
-const GRAYS = { [OTHER]: "#8b939d", [NONE]: "#c3c9d1" };
+const TREATMENT = "treatment"; // the class of a treated well among the control types
+const GRAYS = { __proto__: null, [OTHER]: "#8b939d", [TREATMENT]: "#a9b1bb", [NONE]: "#c3c9d1" };
 const NO_VALUE = "#e3e6ea";
 const FONT = 'system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
 const CONFIG = {
@@ -37,7 +38,7 @@ function colorRange(values, signed) {
 // At most seven classes have a color; the most common ones, if there are more.
 function commonClasses(values, most = PALETTE.length) {
   const count = new Map();
-  for (const value of values) if (value !== null && value !== OTHER && value !== NONE) count.set(value, (count.get(value) || 0) + 1);
+  for (const value of values) if (value !== null && !(value in GRAYS)) count.set(value, (count.get(value) || 0) + 1);
   const compare = new Intl.Collator(undefined, { numeric: true }).compare;
   const names = [...count.keys()].sort((a, b) => count.get(b) - count.get(a) || compare(a, b));
   return names.length <= most ? names.sort(compare) : names.slice(0, most);
@@ -46,7 +47,7 @@ function commonClasses(values, most = PALETTE.length) {
 // The values of classes as they are drawn: the common ones, "other" for the rest, and "none" for a missing one.
 function nameClasses(values) {
   const classes = new Set(commonClasses(values));
-  return values.map((value) => (value === null ? NONE : classes.has(value) ? value : OTHER));
+  return values.map((value) => (value === null ? NONE : classes.has(value) || value in GRAYS ? value : OTHER));
 }
 
 function colorOf(measure, all, legend = {}) {
@@ -101,7 +102,7 @@ function plateSpec(rows, size, measure, all, titles, width, narrow) {
 // Wells on two axes. `rows`: x, y, value, faded, t0, ...
 function mapSpec(rows, axes, measure, titles, width) {
   const all = rows.map((row) => row.value);
-  const color = colorOf(measure, all, { orient: "bottom", columns: 3 });
+  const color = colorOf(measure, all, { orient: "bottom", columns: width < 420 ? 2 : 3 });
   const searched = rows.some((row) => row.faded);
   const size = Math.max(24, Math.min(90, 60000 / rows.length));
   const encoding = {
@@ -182,8 +183,10 @@ function changesSpec(rows, families, channels, compartments, limit) {
 // A benchmark's scores: bars with one interval and a cross for the published value; the other numbers are for hovering.
 function scoreSpec(rows, titles, axis, chance, percent, width) {
   const sets = [...new Set(rows.map((row) => row.set))], labels = [...new Set(rows.map((row) => row.label))];
-  const narrow = width < 560; // a comparison has a line per condition
-  const y = { field: "label", type: "nominal", sort: labels, title: null, axis: { labelLimit: Math.round(width * 0.42), labelFontSize: narrow ? 11 : 13, ticks: false, domain: false, ...(narrow ? { labelExpr: "split(datum.label, /(?<= ×) /)" } : {}) }, scale: { paddingInner: 0.3 } };
+  const narrow = width < 480;
+  // A comparison whose label is too long for one line has a line per condition.
+  const split = 7.5 * Math.max(...labels.map((label) => label.length)) > 0.42 * width;
+  const y = { field: "label", type: "nominal", sort: labels, title: null, axis: { labelLimit: Math.round(width * 0.42), labelFontSize: narrow ? 11 : 13, ticks: false, domain: false, ...(split ? { labelExpr: "split(datum.label, /(?<= ×) /)" } : {}) }, scale: { paddingInner: 0.3 } };
   const yOffset = { field: "set", sort: sets };
   const x = { field: "x", type: "quantitative", title: narrow ? axis.split("; ") : axis, scale: percent ? { domain: [0, 100] } : {}, axis: { grid: true, gridColor: "#e3e6ea", tickCount: narrow ? 3 : 6, labelFontSize: narrow ? 11 : 13, titleFontSize: narrow ? 11 : 13, ...(narrow ? { titleAnchor: "end" } : {}) } };
   const color = { field: "set", type: "nominal", sort: sets, title: null, scale: { domain: sets, range: sets.map((_, i) => PALETTE[i % 7]) }, legend: sets.length > 1 ? { orient: "bottom", columns: 1, labelLimit: 500 } : null };
@@ -194,7 +197,7 @@ function scoreSpec(rows, titles, axis, chance, percent, width) {
   if (rows.some((row) => row.published !== undefined)) layer.push({ mark: { type: "point", shape: "cross", angle: 45, filled: true, color: "#000", size: 70 }, encoding: { x: { ...x, field: "published" }, y, yOffset: { ...yOffset, bandPosition: 0.5 }, tooltip: tooltipOf(titles) } });
   if (chance !== null) layer.push({ data: { values: [{ x: chance, text: `Chance: ${chance} %` }] }, mark: { type: "rule", strokeDash: [4, 3], color: "#555" }, encoding: { x: { field: "x", type: "quantitative" }, tooltip: { field: "text", title: "Expected" } } });
   layer.push({ mark: { type: "text", align: "left", dx: 6, fontSize: 13, baseline: "middle" }, encoding: { x: { value: "width" }, y, yOffset: { ...yOffset, bandPosition: 0.5 }, text: { field: "x", format: percent ? ".1f" : ".3f" } } });
-  const lines = narrow ? labels.flatMap((label) => label.split(/(?<= ×) /)) : labels;
+  const lines = split ? labels.flatMap((label) => label.split(/(?<= ×) /)) : labels;
   const longest = Math.min(0.42 * width, (narrow ? 6.3 : 7.5) * Math.max(...lines.map((line) => line.length)));
   return { width: Math.max(140, width - longest - 80), height: { step: sets.length > 1 ? 20 : 34 }, autosize: { type: "pad" }, config: CONFIG, data: { values: rows }, layer };
 }

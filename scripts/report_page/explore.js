@@ -97,7 +97,7 @@ function readMeasure(key, plates) {
   const of = {
     number: (plate, well) => (plate.measures[name] ? plate.measures[name][well] : null),
     feature: (plate, well) => featureOf(plate, name, well),
-    text: (plate, well) => decode(plate.text[name], well),
+    text: (plate, well) => decode(plate.text[name], well) ?? (name === "control type" && treatmentOf(plate, well) ? TREATMENT : null),
     treatment: kind === "treatment" ? nameTreatments(plates) : null,
     flag: (plate, well) => (plate.flags[plate.wells[well]] ? flagKind(plate.flags[plate.wells[well]][0]) : null),
     plate: (plate) => plateLabel(plate),

@@ -115,9 +115,15 @@ def explain_calls(hits: pd.DataFrame) -> list[str]:
         notes.append(
             "Strongest change: the group of features that differs most from the negative controls. Strength: "
             "how many standard deviations this difference is above that of sets of as many controls (below "
-            "2, it may be chance; it is in the hundreds where controls hardly differ from each other). "
-            "Nearest neighbor: by cosine of the consensus profiles."
+            "2, it may be chance; it is in the hundreds where controls hardly differ from each other)."
         )
+    elif "neighbor_1" in hits:
+        notes.append(
+            "These features are components, or have names that do not tell what was measured, so that no "
+            "strongest change is given: see another feature set, or the level from which this one is made."
+        )
+    if "neighbor_1" in hits:
+        notes.append("Nearest neighbor: by cosine of the consensus profiles.")
     return notes
 
 

@@ -12,7 +12,7 @@ function buildProfiles(root) {
   const state = { condition: EXPERIMENT.conditions[0].id, map: null, measure: null, words: "" };
   const map = h("div", { class: "chart", "data-name": "profiles" });
   const ranks = h("div", { class: "chart", "data-name": "replicate_correlations" });
-  const found = h("p", { class: "found" });
+  const found = h("p", { class: "found" }), share = h("span", {});
   const maps = h("span", {}), measures = h("span", {});
   const condition = chooser("Condition", EXPERIMENT.conditions.map((each) => ({ value: each.id, text: conditionLabel(each) })), (value) => { state.condition = value; refresh(); });
   const find = h("input", { type: "search", placeholder: "name, gene, well", "aria-label": "Find a perturbation", input: () => { state.words = find.value; update(); } });
@@ -20,7 +20,7 @@ function buildProfiles(root) {
     h("div", { class: "controls" }, condition.field, maps, measures, h("label", {}, "Find ", find)),
     found,
     h("div", { class: "pair" },
-      h("figure", {}, h("figcaption", {}, h("strong", {}, "Wells."), " Each point is a well; click it to open it. Drag to move, scroll to zoom, double-click to reset."), map),
+      h("figure", {}, h("figcaption", {}, h("strong", {}, "Wells."), " Each point is a well", share, "; click it to open it. Drag to move, scroll to zoom, double-click to reset."), map),
       h("figure", {}, h("figcaption", {}, h("strong", {}, "Replicates."), " Each point is a perturbation, above or below its threshold (tick); the null is above. Click a point to open its card."), ranks)),
   );
 
@@ -66,9 +66,11 @@ function buildProfiles(root) {
         rows.forEach((row, i) => { row.value = names[i]; });
         rows.sort((a, b) => (b.value in GRAYS) - (a.value in GRAYS)); // the colors lie above the grays
       }
+      const every = data.plates.map(getBlock).filter(Boolean).reduce((sum, plate) => sum + plate.wells.length, 0);
+      share.textContent = rows.length < every ? ` (${rows.length.toLocaleString("en")} of ${every.toLocaleString("en")})` : "";
       const titles = withTold(rows, told);
-      const share = (axis) => (data.shares[axis] ? `${axis} (${(100 * data.shares[axis]).toFixed(1)} %)` : axis.replace("UMAP", "UMAP "));
-      await draw(map, mapSpec(rows, [share(x), share(y)], measure, titles, width), (datum) => { if (datum.plate) openWell(datum.plate, datum.well); });
+      const explained = (axis) => (data.shares[axis] ? `${axis} (${(100 * data.shares[axis]).toFixed(1)} %)` : axis.replace("UMAP", "UMAP "));
+      await draw(map, mapSpec(rows, [explained(x), explained(y)], measure, titles, width), (datum) => { if (datum.plate) openWell(datum.plate, datum.well); });
     } else map.replaceChildren(h("p", { class: "quiet" }, "This condition has no map of its wells."));
     const scored = data.perturbations.filter((row) => row["Replicate correlation (median)"] !== undefined);
     const matches = (row) => wanted.every((word) => Object.values(row).join(" ").toLowerCase().includes(word));

@@ -2,13 +2,16 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from cellprofiler_pipelines.own import Changes, replace_unknown_formats
+from cellprofiler_pipelines.own import Changes, count_widest_table, replace_unknown_formats
+from cellprofiler_pipelines.own_functions import find_misused_function
 from illumination import find_function
 from lib.config import complete_config
 from lib.errors import InputError
@@ -40,6 +43,71 @@ def test_saved_objects_are_left_out():
     module = save_images(("Select the type of image to save", "Objects"))
     assert replace_unknown_formats(module, Changes("own.cppipe", log)) is None
     assert "SaveImages is left out" in log.getvalue()
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(("revision", "kept"), [(7, False), (10, False), (11, True), (16, True)])
+def test_pictures_whose_settings_cellprofiler_4_would_read_in_a_wrong_order_are_left_out(revision, kept):
+    log = io.StringIO()
+    module = PipelineModule("SaveImages", 1, {"variable_revision_number": revision}, (("a", "b"),))
+    assert (replace_unknown_formats(module, Changes("own.cppipe", log)) is not None) == kept
+    assert (f"cannot read its revision {revision}" in log.getvalue()) != kept
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("aggregates", "tables", "columns"),
+    [
+        # Of 5 columns of images, 10 of nuclei and 20 of cells; 7 of another object are not exported.
+        ([], "One table per object type", 20),
+        ([], "Single object table", 30),
+        ([], "Single object view", 30),
+        (["Mean"], "Single object table", 5 + 30),
+        (["Mean", "Median", "StDev"], "One table per object type", 5 + 3 * 30),
+    ],
+)
+def test_columns_of_the_widest_table_of_a_database(aggregates, tables, columns):
+    counts = {"Experiment": 3, "Image": 5, "Nuclei": 10, "Cells": 20, "Speckles": 7}
+    features = [(owner, f"F_{at}", "float") for owner, count in counts.items() for at in range(count)]
+    module = SimpleNamespace(
+        agg_names=aggregates,
+        separate_object_tables=SimpleNamespace(value=tables),
+        ignore_feature=lambda owner, feature, strict: owner in ("Experiment", "Speckles"),
+    )
+    pipeline = SimpleNamespace(get_measurement_columns=lambda: features)
+    assert count_widest_table(pipeline, module) == columns
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("does", "rescale", "message"),
+    [
+        ("Divide", "Minimum", None),
+        ("Divide", "Median", None),
+        ("Subtract", "None", None),
+        (
+            "Subtract",
+            "Minimum",
+            "Subtract the function IllumDNA, .* to divide by .*: Minimum.* to None",
+        ),
+        ("Divide", "None", "Divide the function IllumDNA, .* to subtract .*: None.* to Minimum"),
+    ],
+)
+def test_functions_are_used_as_they_are_made(does, rescale, message):
+    image = SimpleNamespace(
+        illum_correct_function_image_name=SimpleNamespace(value="IllumDNA"),
+        divide_or_subtract=SimpleNamespace(value=does),
+    )
+    apply = SimpleNamespace(
+        module_name="CorrectIlluminationApply", module_num=3, images=[image], settings=lambda: []
+    )
+    pipeline = SimpleNamespace(modules=lambda: [apply])
+    found = find_misused_function(pipeline, rescale)
+    assert re.search(message, found) if message else found is None
+    # A function that the pipeline calculates itself may be used in any way.
+    name = type("ImageName", (SimpleNamespace,), {})(value="IllumDNA")
+    calculate = SimpleNamespace(module_name="CorrectIlluminationCalculate", settings=lambda: [name])
+    assert find_misused_function(SimpleNamespace(modules=lambda: [calculate, apply]), rescale) is None
 
 
 @pytest.mark.unit

@@ -187,6 +187,19 @@ def test_tables_with_other_names_are_written_as_the_command_line_does(run, every
     assert "it names the table of Nuclei my_nuclei.csv: the tables are written as CSV" in log
 
 
+@pytest.mark.parametrize(("rows", "nuclei"), [((3, 3), 0), ((3, 5), 7), ((2, 3), 5)])
+def test_sites_that_a_flag_skips_have_no_objects(run, rows, nuclei):
+    """The third site is flagged and skipped: it alone, as the first of three, as the last of two."""
+    name = f"{rows[0]}_{rows[1]}"
+    folders = [run("skipped", engine, f"skipped_{name}_{engine}", rows) for engine in ("stock", "platewise")]
+    tables = differences(*folders)
+    for row in tables.values():
+        assert row["different"] == row["columns_of_one_only"] == 0, row
+    # The command line writes no table of objects if there is none.
+    assert (tables["Nuclei"]["rows"] if nuclei else len(tables) - 2) == nuclei
+    assert tables["Image"]["rows"] == rows[1] - rows[0] + 1
+
+
 def test_a_module_that_fails_is_named_with_its_site(run, plate):
     table = (plate / "load_data.csv").read_text().replace("s3_RNA.tif", "missing.tif")
     (plate / "broken.csv").write_text(table)

@@ -116,6 +116,13 @@ def test_colors_have_the_names_that_people_know(browser):
     names = {row["value"] for row in rows} - {"other", "none"}
     assert {"DMSO", "compound 1", f"{TWINS} (BRD-00000007)", f"{TWINS} (BRD-00000008)"} <= names
     assert not any(name.startswith("BRD-") for name in names)
+    browser.run(f"{select}.value = 'text:control type'; {select}.dispatchEvent(new Event('change'))")
+    browser.wait_until(f"{caption}.includes('control type')")
+    browser.wait_until(
+        f"({tables}.find((rows) => rows && rows[0] && rows[0].well) || [{{}}])[1].value === 'treatment'"
+    )
+    rows = browser.run(f"{tables}.find((rows) => rows && rows[0] && rows[0].well)")
+    assert {row["value"] for row in rows} == {"negcon", "treatment"}
 
 
 @pytest.mark.parametrize("number", [1, 1536])

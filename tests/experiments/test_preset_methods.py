@@ -131,7 +131,7 @@ def test_the_methods_of_a_preset_say_what_its_files_record(preset, tmp_path):
     assert steps[0]["precision"] == "float32"
     left_out.append("Values were kept in single precision between the steps")
     texts = [re.sub("<[^>]*>", "", str(sentence)).replace("&#39;", "'") for sentence in sentences]
-    assert texts[0] == f"For the profiles {preset}, well-level profiles were processed as follows."
+    assert texts[0] == f"To obtain the profiles “{preset}”, well-level profiles were processed as follows."
     assert [text.split(",")[0].rstrip(".") for text in texts[1 : 1 + len(left_out)]] == left_out
     of_steps = list(zip(steps, sentences[1 + len(left_out) :], texts[1 + len(left_out) :], strict=True))
     for step, sentence, text in of_steps:

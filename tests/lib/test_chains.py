@@ -9,6 +9,7 @@ from lib.chains import PRESETS, complete_chain, get_chain_levels
 from lib.config import complete_config
 from lib.errors import InputError
 from lib.steps import normalization, operations, whitening
+from planned_experiment import build_experiment
 from report_page.chain_methods import SENTENCES, describe_chains, describe_step
 from small_config import SMALL
 
@@ -168,7 +169,8 @@ def test_the_paragraph_of_a_preset_has_the_parameters_of_its_files(preset):
     steps[0]["untreated_wells"] = False
     (sentences,) = describe_chains({"last": [{"parameters": {"chain": "x", "steps": steps}}]})
     text = re.sub("<[^>]*>", "", " ".join(map(str, sentences)))
-    assert text.startswith("For the profiles x, well-level profiles were processed as follows. Wells without")
+    first = "To obtain the profiles “x”, well-level profiles were processed as follows. "
+    assert text.startswith(f"{first}Wells without")
     assert len(sentences) == len(steps) + 2
     assert "with the method mad_robustize (without the factor 1.4826)" in text
     assert (
@@ -195,3 +197,22 @@ def test_what_a_step_found_in_several_groups_of_wells_is_a_range():
     ]:
         (sentences,) = describe_chains({"last": files})
         assert expected in re.sub("<[^>]*>", "", " ".join(map(str, sentences)))
+
+
+def test_a_chain_takes_plates_by_name_and_a_preset_those_of_the_sample_sheet(tmp_path):
+    """Ties in ranks depend on the order of the plates; the recipe takes that of its own tables."""
+    chains = {
+        "own": [{"rank_int": {"over": "experiment"}}],
+        "recipe": "profiles_var_mad_int",
+        "named": {"preset": "profiles_var_mad_int", "plate_order": "name"},
+    }
+    plates = [{"plate": name, "images": "i"} for name in ("P3", "P1", "P2")]
+    feature_sets = {"feature_sets": list(chains)}
+    experiment = build_experiment(plates, tmp_path, chains=chains, benchmark=feature_sets)
+
+    def get_order(chain):
+        level = next(name for name, level in experiment.levels.items() if level.chain == chain)
+        return [plate["plate"] for plate in experiment.get_plates_of_group(level, "all")]
+
+    assert get_order("own") == get_order("named") == ["P1", "P2", "P3"]
+    assert get_order("recipe") == ["P3", "P1", "P2"]

@@ -259,3 +259,77 @@ def test_a_late_plate_whose_images_have_other_names_is_reported(tmp_path):
     found = list(find_problems_of_images(build_experiment(plates, tmp_path)))
     assert len(found) == 1
     assert re.match(r"plate P25: images\.pattern matches none of the names in P25", found[0])
+
+
+def test_a_table_of_many_plates_is_looked_at_plate_by_plate(tmp_path):
+    """Only P2 lacks negative controls; its sentence does not name P1."""
+    header, *wells = MAP.splitlines()
+    rows = [f"P1,{well}" for well in wells] + [f"P2,{well.replace(',D', ',X')}" for well in wells]
+    (problem,) = get_problems(tmp_path, "\n".join([f"Metadata_Plate,{header}", *rows]) + "\n")
+    assert problem.startswith("plate P2: 0 negative controls")
+
+
+def test_the_remedy_for_missing_controls_names_the_chains_that_use_them(tmp_path):
+    chains = {"z": [{"normalize": {"method": "standardize"}}], "all": [{"normalize": {"reference": "all"}}]}
+    known = KNOWN.replace("negcon", "neg")
+    sets = {"feature_sets": ["z", "all"]}
+    problems = get_problems(tmp_path, known=known, chains=chains, benchmark=sets)
+    assert "feature_sets: [z, all], chains.z.options.normalize.reference: all." in problems[0]
+    (problem,) = get_problems(
+        tmp_path, known=known, chains={"all": chains["all"]}, benchmark={"feature_sets": ["all"]}
+    )
+    assert "benchmark.feature_sets: [all]." in problem
+
+
+@pytest.mark.parametrize(
+    ("chain", "words"),
+    [
+        (
+            {"normalize": {"reference": "Metadata_pert_typ == 'control'"}},
+            r"z.normalize: no plate has the column pert_typ. Is `pert_type` meant by",
+        ),
+        (
+            {"normalize": {"reference": "Metadata_control_type == 'negcon' and Metadata_dose == '0'"}},
+            "no plate has the column dose",
+        ),
+        ({"combat": {"batch": "Lot"}}, "chains.z.combat: no plate has the column Lot"),
+        (
+            "arm_correction",
+            "z.arm_correction: no plate has the column arm, zfpkm. The columns of the wells are Batch, ",
+        ),
+    ],
+)
+def test_a_column_that_a_chain_needs_and_no_plate_has_is_reported(tmp_path, chain, words):
+    known = "broad_sample,control_type,pert_type\nD,negcon,control\nX,,trt\n"
+    assert re.search(words, "\n".join(get_problems(tmp_path, known=known, chains={"z": [chain]})))
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        {"normalize": {"reference": "Metadata_pert_type == 'control' and Metadata_Count_Cells > 50"}},
+        {"normalize": {"reference": "Metadata_plate_map == 'map.csv'"}},
+        {"combat": {"batch": "cell_line"}},
+        "cell_count",
+    ],
+)
+def test_columns_that_the_wells_have_get_no_warning(tmp_path, chain):
+    known = "broad_sample,control_type,pert_type\nD,negcon,control\nX,,trt\n"
+    assert get_problems(tmp_path, known=known, chains={"z": [chain]}) == []
+
+
+@pytest.mark.parametrize(("count", "number"), [("", 1), (",Metadata_Count_Cells", 0), (",nCells", 0)])
+def test_numbers_of_cells_that_a_chain_needs_are_looked_for_in_profiles(tmp_path, count, number):
+    header = f"Metadata_Plate,Metadata_Well,Metadata_control_type,Metadata_broad_sample,Cells_A{count}"
+    (tmp_path / "p.csv").write_text(header + "\nP1,A01,negcon,D,1,9\n")
+    plates = [{"plate": "P1", "profiles": "p.csv", "level": "augmented"}]
+    experiment = build_experiment(plates, tmp_path, chains={"z": ["cell_count"]})
+    problems = [text for text in find_problems(experiment) if "numbers of cells" in text]
+    assert len(problems) == number
+
+
+def test_a_column_that_a_ranking_needs_and_no_plate_has_is_reported(tmp_path):
+    sides = {"positives": {"same": ["broad_sample"]}, "negatives": {"different": ["moa", "control_type"]}}
+    problems = get_problems(tmp_path, benchmark={"rankings": {"mine": sides}})
+    assert len(problems) == 1
+    assert problems[0].startswith("benchmark.rankings.mine: no plate has the column moa.")

@@ -11,6 +11,7 @@ from lib.wells import (
     get_row_number,
     get_well_at,
     get_well_name,
+    get_well_of_groups,
     get_well_order,
     get_well_place,
 )
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.unit
             (text, "B03")
             for text in ("B-03", "b_3", "B:3", "B3.0", "\u041203", "\uff22\uff10\uff13", "B03\u200b")
         ),
+        *((text, "B03") for text in ("3B", "03b", "3.B", "03-B", "B.3", "B.03", "R2C3", "r2_c3")),
         ('="B03"', "B03"),
     ],
 )
@@ -40,7 +42,7 @@ def test_a_well_has_one_spelling(written, well):
 
 
 @pytest.mark.parametrize(
-    "written", ["", "A", "1", "A00", "A100", "AAA1", "r00c01", "A--1", "1-1", "1A", "A1.5"]
+    "written", ["", "A", "1", "A00", "A100", "AAA1", "r00c01", "A--1", "1-1", "01.01", "0A", "A1.5", "1AAA"]
 )
 def test_what_is_not_a_well_is_refused(written):
     with pytest.raises(InputError, match="is not a valid well"):
@@ -62,6 +64,15 @@ def test_letters_and_numbers_of_rows_belong_together(row):
 def test_well_at_a_row_and_a_column():
     assert get_well_at("B", "3") == get_well_at("2", "3.0") == get_well_at(" 2.0", " 03") == "B03"
     assert get_well_at("27", "1") == "AA01"
+
+
+def test_well_of_the_groups_of_a_name():
+    assert get_well_of_groups({"well": "b3", "site": "1"}) == "B03"
+    assert get_well_of_groups({"well": None, "row": "2", "column": "03"}) == "B03"
+    with pytest.raises(InputError, match="not a valid well"):
+        get_well_of_groups({"row": None, "column": "3"})
+    with pytest.raises(KeyError):
+        get_well_of_groups({"site": "1"})
 
 
 def test_wells_are_ordered_as_on_the_plate():

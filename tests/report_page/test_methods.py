@@ -180,7 +180,7 @@ def test_each_chain_has_a_paragraph():
     first, second = write_methods({}, {}, "", levels, {}, [])[:2]
     for name, paragraph in (("one", first), ("two", second)):
         text = re.sub("<.*?>", "", paragraph)
-        assert text.startswith(f"For the profiles {name}, well-level profiles were processed")
+        assert text.startswith(f"To obtain the profiles “{name}”, well-level profiles were processed")
         assert "Harmony (Korsunsky et al., Nature Methods 2019) (20 clusters, at most 5 iterations)" in text
 
 

@@ -117,6 +117,25 @@ def compare_curvature(shape, random):
         same(ridges.hessian(rough)[k], expected, "all of the hessian")
 
 
+def compare_disks(shape, random):
+    """Compare the extremes within disks, and what is made of them, of rough and of stepped images."""
+    import skimage.morphology as gray
+    from platewise_kernels import disks
+
+    rough = random.rand(*shape) - 0.5
+    footprints = [gray.disk(random.randint(0, 14)), gray.octagon(*random.randint(1, 6, 2)), gray.square(4)]
+    for image in (rough, np.round(4 * rough) / 4, np.where(random.rand(*shape) < 0.01, np.nan, rough)):
+        for kind in (np.float32, np.float64):
+            pixels = image.astype(kind)
+            for footprint in footprints:
+                for name in ("minimum_filter", "maximum_filter"):
+                    expected = getattr(ndimage, name)(pixels, footprint=footprint)
+                    same(getattr(disks, name)(pixels, footprint=footprint), expected, name)
+                for name in ("white_tophat", "black_tophat", "opening"):
+                    expected = getattr(gray, name)(pixels, footprint)
+                    same(getattr(disks, name)(pixels, selem=footprint), expected, name)
+
+
 def compare_variance(random):
     """Compare the running variance of sorted values and of their reverse."""
     from platewise_kernels import quality
@@ -307,6 +326,7 @@ def main(plugins, rounds=30, side=50):
         compare_labels(labels, random)
         compare_skeletons(labels, random)
         compare_curvature(labels.shape, random)
+        compare_disks(labels.shape, random)
         compare_variance(random)
         compare_thresholds(labels.shape, random)
         compare_order(labels, random)

@@ -5,6 +5,7 @@ everything   modules of which some are not replaced, SaveImages, all measurement
 kept         the same with modules that look back at all sites at the end of the run
 named        the same with a table of another name
 database     the same with a measurement that is made twice, also exported to a database
+skipped      sites without nuclei are flagged and skipped before anything else is measured
 
 They are saved as CellProfiler's window saves them, with the window of each module open.
 """
@@ -20,9 +21,22 @@ from cellprofiler_pipelines.assembly import Assembly
 from cellprofiler_pipelines.images import load_data
 
 
+def flag_dark_images(assembly):
+    """Add a FlagImage that skips the sites whose images of DNA are dark."""
+    assembly.add("MeasureImageIntensity", [("Select images to measure", "DNA")])
+    assembly.add(
+        "FlagImage",
+        [
+            ("Name the flag", "Dark"),
+            ("Skip image set if flagged?", True),
+            ("Which measurement?", "Intensity_MeanIntensity_DNA"),
+            ("Minimum value", 0.015),
+        ],
+    )
+
+
 def segment_and_measure(assembly):
     """Add nuclei, a ring around them, their measurements, and a picture of each site."""
-    load_data(assembly, "load_data.csv", "Plate,Well,Site")
     assembly.add(
         "IdentifyPrimaryObjects",
         [
@@ -121,8 +135,11 @@ def export_named(assembly):
 def main(folder):
     """Write the pipelines."""
     cellprofiler_core.preferences.set_headless()
-    for name in ("everything", "kept", "named", "database"):
+    for name in ("everything", "kept", "named", "database", "skipped"):
         assembly = Assembly()
+        load_data(assembly, "load_data.csv", "Plate,Well,Site")
+        if name == "skipped":
+            flag_dark_images(assembly)
         segment_and_measure(assembly)
         if name == "kept":
             assembly.add("MeasureImageQuality", [])
