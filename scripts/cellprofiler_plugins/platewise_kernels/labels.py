@@ -142,25 +142,6 @@ def total_of_integers(values, labels, index):
 
 
 @compiled
-def find_highest(values, labels, count):
-    """Return the highest of `values`, from 0 on, over labels 0..`count`; 0 for absent labels."""
-    found = numpy.zeros(count + 1, values.dtype)
-    for k in range(labels.size):
-        found[labels[k]] = max(found[labels[k]], values[k])
-    return found
-
-
-def maximum(values, labels=None, index=None):
-    """Replace scipy.ndimage.maximum of a label matrix over the objects of another."""
-    plain = labels is not None and numpy.ndim(index) == 1 and len(index) > 0 and is_plain(labels)
-    if not plain or numpy.shape(values) != labels.shape or not is_plain(values) or min(index) < 0:
-        return scipy.ndimage.maximum(values, labels, index)
-    flat = (numpy.ascontiguousarray(matrix, numpy.int32).ravel() for matrix in (values, labels))
-    found = find_highest(*flat, max(int(labels.max()), int(max(index))))
-    return found[numpy.asarray(index)].astype(values.dtype)
-
-
-@compiled
 def dilate(image, reach):
     """Dilate by a symmetric mask, each of whose rows is one run around the middle.
 

@@ -163,7 +163,7 @@ _ndimage = Instead(
     center_of_mass=labels.center_of_mass,
     distance_transform_edt=labels.distance_transform_edt,
     binary_dilation=labels.binary_dilation,
-    maximum=labels.maximum,
+    maximum=maxima.maximum,
     sum=labels.total,
     measurements=Instead(scipy.ndimage.measurements, sum=labels.total),
 )
