@@ -36,10 +36,16 @@ THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 def report_missing_words(path: str | Path, missing: MissingValues) -> list[str]:
     """Report words for missing values in a table of wells or reagents: `NA in 12 rows of broad_sample`."""
     columns, rows = read_columns(path, missing.samples)
+    # The column that says what is in a well is also read as broad_sample.
+    is_copy = any(
+        all(row[name] == row["broad_sample"] for row in rows)
+        for name in columns
+        if name != "broad_sample" and "broad_sample" in columns
+    )
     return [
         f"{word} in {count} rows of {column}"
         for column in columns
-        if column not in NAMED
+        if column not in NAMED and not (is_copy and column == "broad_sample")
         for word, count in missing.words_found((row[column] for row in rows), column).items()
     ]
 
