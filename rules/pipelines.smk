@@ -44,6 +44,8 @@ for objects in EXPERIMENT.labeled:
     IN_PIPELINE[objects.lower()] = {**settings, "labels": True}
 if any(CONFIG.get(block, {}).get("mask") for block in ("embeddings", "crops")):
     IN_PIPELINE["labels"] = True
+if CONFIG["cellprofiler"]["illumination_pipeline"] and CONFIG["cellprofiler"]["analysis_pipeline"]:
+    IN_PIPELINE["own_functions"] = True
 FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]
 
 

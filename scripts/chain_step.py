@@ -18,7 +18,6 @@ from lib.steps.combat import correct_batches
 from lib.steps.correction import CELLS, correct_cell_count, correct_well_position
 from lib.steps.filters import drop_invariant, drop_missing_wells, drop_outliers
 from lib.steps.normalization import normalize
-from lib.steps.operations import select_features
 from lib.steps.ranks import rank_int
 from lib.steps.whitening import choose_epsilon, sphere
 
@@ -79,6 +78,8 @@ def correct_count_of_part(part: Part, options: Options) -> pd.DataFrame:
 
 def select_features_of_part(part: Part, options: Options) -> pd.DataFrame:
     """Select features by the reference wells."""
+    from lib.steps.operations import select_features  # here, since it imports pycytominer, a CPU second
+
     counted = choose_reference(part, options)
     if counted.sum() < FEWEST:
         raise InputError(

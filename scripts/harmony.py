@@ -43,13 +43,14 @@ def mix_batches(part: Part, step: str, options: Mapping[str, Any]) -> pd.DataFra
     profiles, batch = part.profiles, options["batch"]
     of_batch = get_batches(profiles, batch, step)
     features = get_features(profiles)
-    values = profiles[features].to_numpy(np.float32)
+    # In single precision, the clusters of one of the recipe's published files are others.
+    values = profiles[features].to_numpy(float)
     if of_batch.nunique() > 1:
         clusters = limit_clusters(len(profiles), options["clusters"])
         part.found["clusters"] = clusters
         values = run_harmony(values, of_batch.to_frame(batch), batch, clusters, options["iterations"])
     names = [f"X_{number}" for number in range(1, len(features) + 1)]
-    table = pd.DataFrame(values, columns=names, index=profiles.index)
+    table = pd.DataFrame(values.astype(np.float32), columns=names, index=profiles.index)
     return pd.concat([profiles.drop(columns=features), table], axis=1)
 
 

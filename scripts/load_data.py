@@ -53,7 +53,7 @@ from lib.ome_zarr import OME_ZARR
 from lib.plates import WRITE_ONE, find_spelling, is_address, is_image_table
 from lib.sites import get_site_name, get_site_order
 from lib.tables import write_whole
-from lib.wells import get_well_at, get_well_name, get_well_order
+from lib.wells import get_well_of_groups, get_well_order
 
 SiteKey = tuple[str, str]
 
@@ -102,11 +102,7 @@ def parse_name(
     if channel is None:
         return None
     try:
-        well = (
-            get_well_name(groups["well"])
-            if groups.get("well")
-            else get_well_at(groups["row"], groups["column"])
-        )
+        well = get_well_of_groups(groups)
     except InputError as error:
         raise InputError(f"{path}, read with images.pattern: {error}") from error
     plane, time = groups.get("plane") or "", groups.get("timepoint") or ""

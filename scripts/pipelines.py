@@ -148,7 +148,9 @@ def main(name, assay, output, own, plugins, log):
     elif own is not None:
         channels = [channel["name"] for channel in assay["channels"]]
         objects = get_compartments(assay) if name == "analysis" else []
-        assembly = assemble_own_pipeline(own, name, channels, objects, log)
+        calculated = name == "analysis" and "illumination" in assay and not assay.get("own_functions")
+        rescale = assay["illumination"]["rescale"] if calculated else None
+        assembly = assemble_own_pipeline(own, name, channels, objects, log, rescale)
     else:
         make = {"illumination": illumination_pipeline, "analysis": analysis_pipeline}[name]
         assembly = make(assay)

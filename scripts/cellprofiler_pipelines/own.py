@@ -6,6 +6,7 @@ is for CellProfiler's window or a cluster is left out. Each difference is one li
 """
 
 import csv
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 from cellprofiler_pipelines.assembly import Assembly
 from cellprofiler_pipelines.images import load_data
 from cellprofiler_pipelines.outputs import export
-from cellprofiler_pipelines.own_functions import save_functions
+from cellprofiler_pipelines.own_functions import find_misused_function, save_functions
+from cellprofiler_pipelines.own_loaded import add_measured_images, find_missing_metadata, select_loaded_images
 from cellprofiler_pipelines.own_values import check_values
 from cellprofiler_runner.loading import load
 from lib.errors import InputError, join_names
@@ -58,7 +60,7 @@ def get_replacement(name):
     return "is replaced by LoadData" if name in INPUT_MODULES else "is left out"
 
 
-def assemble_own_pipeline(path, kind, channels, objects, log):
+def assemble_own_pipeline(path, kind, channels, objects, log, rescale=None):
     """Return the assembly of a user's pipeline.
 
     Parameters
@@ -69,6 +71,8 @@ def assemble_own_pipeline(path, kind, channels, objects, log):
         `analysis`, its illumination function `Illum{name}`
     objects : names of the objects whose tables the workflow reads
     log : open text file; gets the differences of the copy
+    rescale : `assay.illumination.rescale`, if the workflow calculates the illumination functions that this
+        pipeline uses
 
     Raises
     ------
@@ -115,8 +119,14 @@ def assemble_own_pipeline(path, kind, channels, objects, log):
         revisions = [module.attributes.get("variable_revision_number") for module in kept]
         check_values(loaded, revisions, changes)
         split_names(loaded, changes)
-        missing = find_needed_images(loaded)
-        aliases = find_aliases(missing, images, path)
+        misused = find_misused_function(loaded, rescale) if rescale is not None else None
+        if misused:
+            log.write(f"{path}: {misused}\n")
+            print(f"Warning: {path}: {misused}", file=sys.stderr)
+        needed = find_needed_images(loaded)
+        add_measured_images(loaded, needed, images)
+        aliases = find_aliases(needed, images, path)
+        select_loaded_images(loaded, needed, images, aliases, changes)
         modules = loaded.modules()
         first = 1 if own_load_data else 0
         assembly.append(modules[:first])
@@ -309,6 +319,9 @@ def use_output_folder(module, pipeline, aliases, changes):
         for setting in (module.save_cpa_properties, module.create_workspace_file):
             change(setting, "No", report)
     elif name == "SaveImages":
+        if tags := find_missing_metadata(module, METADATA):
+            report(f"is left out: its file name needs the metadata {join_names(tags)}, which there are not")
+            return False
         if module.file_format.value == "mat":
             report("saves .npy: CellProfiler 4 writes no .mat files")
             module.file_format.value = "npy"

@@ -1,4 +1,5 @@
-"""Find the illumination functions that a user's pipeline calculates, and let it save them as .npy."""
+"""Illumination functions of a user's pipelines: those that it calculates are saved as .npy, and those that it
+uses are checked."""
 
 from cellprofiler_pipelines.outputs import save_image
 from lib.errors import InputError, join_names
@@ -72,3 +73,33 @@ def trace_functions(modules):
                 into = functions if first in functions else source
                 into[name] = into.get(first, first)
     return functions
+
+
+def find_misused_function(pipeline, rescale):
+    """Return a warning if a pipeline uses the workflow's functions for what they are not made for, or None.
+
+    Functions to divide by are near 1: where they are subtracted, images become black. Functions to subtract
+    (`rescale: None`) have the intensity of the background.
+
+    Parameters
+    ----------
+    pipeline
+        The user's loaded analysis pipeline. A function that it calculates itself may be used in any way.
+    rescale
+        `assay.illumination.rescale`.
+    """
+    settings = [setting for module in pipeline.modules() for setting in module.settings()]
+    made = {setting.value for setting in settings if type(setting).__name__ == "ImageName"}
+    for module in pipeline.modules():
+        for image in module.images if module.module_name == "CorrectIlluminationApply" else ():
+            function, does = image.illum_correct_function_image_name.value, image.divide_or_subtract.value
+            if function in made or does != ("Divide" if rescale == "None" else "Subtract"):
+                continue
+            made_for, remedy = ("subtract", "Minimum") if does == "Divide" else ("divide by", "None")
+            return (
+                f"CorrectIlluminationApply (module {module.module_num}) is set to {does} the function "
+                f"{function}, but the workflow makes functions to {made_for} (`rescale: {rescale}`): "
+                "corrected images may be black. Name the pipeline that calculates the functions of this one "
+                f"(cellprofiler.illumination_pipeline), or set assay.illumination.rescale to {remedy}."
+            )
+    return None

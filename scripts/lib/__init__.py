@@ -45,6 +45,7 @@ Files and tables
     tables               tables with their provenance
     provenance           versions, parameters and digests of the inputs
     values               words for missing values, and numbers
+    units                units of concentration
     look_alikes          characters that look like others, or cannot be seen
     text_files           compression, encoding and formats of text files
     swallowed_rows       quotation marks in text that swallow rows

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.stats import f as f_distribution
 
+from lib.units import find_unit, get_factor
 from lib.values import plain_text
 
 SLOPES = np.array([0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8])
@@ -28,19 +29,12 @@ SPREAD = 3.0  # times the solvent's: a curve with a larger residual spread does 
 DOSE = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([^0-9.,]*)")
 # Decimal commas; three digits after a comma that does not follow a 0 may be thousands.
 DECIMAL_COMMA = re.compile(r"(?=[+-]?(?:0,|[0-9]+,(?![0-9]{3}(?![0-9]))))([+-]?[0-9]+),([0-9]+)")
-# Units of concentration, in mol per liter; and of mass per volume, in g per liter.
-MOLAR = {"M": 1.0, "mM": 1e-3, "uM": 1e-6, "nM": 1e-9, "pM": 1e-12}
-MASS = {"g/L": 1.0, "mg/mL": 1.0, "mg/L": 1e-3, "ug/mL": 1e-3, "ng/mL": 1e-6, "ug/L": 1e-6, "pg/mL": 1e-9}
-# The units as people write them: in other capitals, in words, as mol/L.
-UNITS = {unit.casefold(): unit for unit in (*MOLAR, *MASS)}
-UNITS |= {f"{unit[:-1]}mol/l".casefold(): unit for unit in MOLAR}
-UNITS |= {"molar": "M", "millimolar": "mM", "micromolar": "uM", "nanomolar": "nM", "picomolar": "pM"}
 
 
 def read_unit(column: str) -> str:
     """Return the unit at the end of a column's name (`dose_uM`, `Dose (µM)`); empty without one."""
-    words = re.findall(r"[^\W\d_]+", plain_text(column).replace("µ", "u"))
-    return UNITS.get(words[-1].casefold(), "") if len(words) > 1 else ""
+    words = re.findall(r"[^\W\d_]+", plain_text(column))
+    return (find_unit(words[-1]) or "") if len(words) > 1 else ""
 
 
 def read_doses(values: Sequence[object]) -> tuple[np.ndarray, str]:
@@ -56,17 +50,16 @@ def read_doses(values: Sequence[object]) -> tuple[np.ndarray, str]:
     tuple[numpy.ndarray, str]
         Doses, NaN where a value is not a dose, and their unit; empty without one.
     """
-    texts = ["" if value is None else plain_text(str(value)).replace("µ", "u") for value in values]
+    texts = ["" if value is None else plain_text(str(value)) for value in values]
     found = [DOSE.fullmatch(DECIMAL_COMMA.sub(r"\1.\2", text)) for text in texts]
-    written = [UNITS.get(match[2].casefold(), match[2]) if match else "" for match in found]
+    written = [(find_unit(match[2]) or match[2]) if match else "" for match in found]
     units = [each for each in written if each]
     unit = max(dict.fromkeys(units), key=units.count, default="")
-    scales = next((table for table in (MOLAR, MASS) if unit in table), {unit: 1.0})
     doses = np.full(len(texts), np.nan)
     for row, match in enumerate(found):
-        if match and (written[row] or unit) in scales:
-            doses[row] = float(match[1]) * scales[written[row] or unit] / scales[unit]
-    # a factor such as 1e-3 / 1e-6 has a rounding error, and replicates must share one dose
+        if match and (factor := get_factor(written[row] or unit, unit)):
+            doses[row] = float(match[1]) * float(factor)
+    # the product can have a rounding error, and replicates must share one dose
     rounded = np.array([float(f"{dose:.12g}") for dose in doses])
     return np.where((rounded >= 0) & np.isfinite(rounded), rounded, np.nan), unit
 
@@ -77,7 +70,7 @@ def find_logarithms(values: Sequence[object]) -> list[str]:
     A single whole number (-1, -666) stands for a missing dose.
     """
     texts = dict.fromkeys(plain_text(str(value)) for value in values if value is not None)
-    matches = [(text, DOSE.fullmatch(DECIMAL_COMMA.sub(r"\1.\2", text.replace("µ", "u")))) for text in texts]
+    matches = [(text, DOSE.fullmatch(DECIMAL_COMMA.sub(r"\1.\2", text))) for text in texts]
     negative = [text for text, match in matches if match and float(match[1]) < 0]
     numbers = [float(match[1]) for _, match in matches if match and float(match[1]) < 0]
     return negative if len(numbers) > 1 or any(number % 1 for number in numbers) else []

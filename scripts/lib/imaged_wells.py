@@ -15,7 +15,7 @@ from lib.image_names import BY_METADATA, compile_pattern
 from lib.image_table_columns import get_named_plates, get_well_of_row, read_columns
 from lib.plate_columns import find_plate_column
 from lib.plates import WRITE_ONE, find_name, find_spelling, is_address, is_image_table, source
-from lib.wells import get_well_at, get_well_name
+from lib.wells import get_well_name, get_well_of_groups
 
 
 def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str) -> set[str] | None:
@@ -40,7 +40,7 @@ def find_wells_with_images(plate: Mapping[str, str], folder: Path, pattern: str)
         found = [dict(zip(groups, values, strict=True)) for values in distinct]
         meant = find_spelling(plate["plate"], {each["plate"] for each in found if each.get("plate")})
         wells = {
-            get_well_name(each["well"]) if each.get("well") else get_well_at(each["row"], each["column"])
+            get_well_of_groups(each)
             for each in found
             if "plate" not in each or each["plate"] in meant
             if each.get("well") or each.get("row")

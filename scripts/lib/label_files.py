@@ -23,7 +23,7 @@ from lib.label_images import LabelError, number_objects, read_pixels
 from lib.ome_zarr import OME_ZARR, list_labels
 from lib.plates import find_spelling
 from lib.sites import get_site_name
-from lib.wells import get_well_at, get_well_name
+from lib.wells import get_well_of_groups
 
 SiteKey = tuple[str, str]
 # By the objects' name (Nuclei, Cells), the label image of each site.
@@ -178,11 +178,7 @@ def find_matching(
         if groups.get("plate") and groups["plate"] not in meant:
             continue
         try:
-            well = (
-                get_well_name(groups["well"])
-                if groups.get("well")
-                else get_well_at(groups["row"], groups["column"])
-            )
+            well = get_well_of_groups(groups)
         except InputError as error:
             raise InputError(f"{path}: {error} (from `labels.pattern`)") from error
         by_site[well, get_site_name(groups.get("site"))].append(path)

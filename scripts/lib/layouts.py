@@ -21,6 +21,8 @@ PLACE_COLUMNS = (("row", "column"), ("Row", "Column"), ("row", "col"), ("Row", "
 SAMPLE_COLUMNS = ("broad_sample", "JCP2022")
 # Columns of names, which are compared as written.
 NAMED = (*WELL_COLUMNS, "Plate")
+# Numbers, the letters of rows, and wells, which do not say what is in a well.
+OF_PLACE = re.compile(r"[\d.,\s]*|[A-Z]{1,2}|[A-Za-z]{1,2}[-_]?\d{1,2}")
 
 # The least similarity of a misspelled heading: `cell_type` is not `control_type`, nor `cell` `well`.
 HEADING_CUTOFF = 0.8
@@ -258,13 +260,14 @@ def describe_lacking(
     for name in () if has_samples else (*filter(None, missing.samples[:-1]), *SAMPLE_COLUMNS):
         if near := find_heading(name, columns):
             return f"{problem}{hint} Is it {near}? Call that column {name}."
+    if {"Assay_Plate_Barcode", "Plate_Map_Name"} <= set(columns):
+        hint = " It lists plates: name the plate map of each plate in the sample sheet."
     if not has_wells:
         return problem + hint
-    of_place = {*WELL_COLUMNS, *(name for names in PLACE_COLUMNS for name in names), "Plate"}
     texts = [
         column
         for column in columns
-        if column not in of_place and not all(re.fullmatch(r"[\d.,\s]*", row[column]) for row in rows)
+        if column != "Plate" and not all(OF_PLACE.fullmatch(row[column]) for row in rows)
     ]
     sample = max(texts, key=lambda column: len({row[column] for row in rows}), default=columns[-1])
     return (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lib.errors import InputError
 from lib.image_names import LAYOUTS, compile_pattern
 from lib.name_parts import LETTERS, Part, divide, find_roles, find_well, write_part
-from lib.wells import get_well_at, get_well_name
+from lib.wells import get_well_of_groups
 
 SEPARATOR = re.compile(r"([_\-. ()\[\],+=#]+)")
 # The part of the files that must fit a pattern.
@@ -42,11 +42,7 @@ def read_key(match: re.Match[str]) -> Key | None:
     """Return what a name says; None if its well is not valid."""
     groups = match.groupdict()
     try:
-        well = (
-            get_well_name(groups["well"])
-            if groups.get("well")
-            else get_well_at(groups["row"], groups["column"])
-        )
+        well = get_well_of_groups(groups)
     except (InputError, KeyError):
         return None
     plate, *others = (groups.get(name) or "" for name in ("plate", "site", "plane", "timepoint", "channel"))

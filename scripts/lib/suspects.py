@@ -13,6 +13,7 @@ from lib.errors import join_names
 from lib.layouts import NAMED, PLACE_COLUMNS, SAMPLE_COLUMNS, WELL_COLUMNS, read_columns
 from lib.look_alikes import write_in_latin
 from lib.plates import find_name
+from lib.units import UNITS, find_unit
 from lib.values import AMOUNT, DECIMAL_COMMA, MissingValues, number_in_one_spelling, plain_text
 from lib.wells import find_well_name
 
@@ -27,13 +28,6 @@ EXPONENT = re.compile(r"\d+[eE]\d+")
 OTHER_UNIT = re.compile(
     r"([+-]?[0-9.,]+(?:[eE][+-]?[0-9]+)?)\s*([munp\u00b5]?mol(/[lL])?|h|hrs?|hours?|days?|min|minutes?)"
 )
-# What the units of amounts measure, and their power of ten.
-POWERS = {"": 0, "m": -3, "u": -6, "n": -9, "p": -12}
-UNITS = {f"{prefix}M": ("M", power) for prefix, power in POWERS.items()} | {
-    f"{prefix}g/{liter}": ("g/L", power + (3 if liter[0] == "m" else 0))
-    for prefix, power in POWERS.items()
-    for liter in ("L", "l", "mL", "ml")
-}
 # Columns of numbers: doses, times.
 AMOUNTS = re.compile(r"dose|dosage|conc|amount|molar|_per_|time|hour|day", re.IGNORECASE)
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
@@ -42,10 +36,16 @@ THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 def report_missing_words(path: str | Path, missing: MissingValues) -> list[str]:
     """Report words for missing values in a table of wells or reagents: `NA in 12 rows of broad_sample`."""
     columns, rows = read_columns(path, missing.samples)
+    # The column that says what is in a well is also read as broad_sample.
+    is_copy = any(
+        all(row[name] == row["broad_sample"] for row in rows)
+        for name in columns
+        if name != "broad_sample" and "broad_sample" in columns
+    )
     return [
         f"{word} in {count} rows of {column}"
         for column in columns
-        if column not in NAMED
+        if column not in NAMED and not (is_copy and column == "broad_sample")
         for word, count in missing.words_found((row[column] for row in rows), column).items()
     ]
 
@@ -168,7 +168,7 @@ def find_equal_amounts(values: Iterable[str]) -> list[str]:
         except ArithmeticError:
             continue
         unit = match[2].replace("\u00b5", "u")
-        of_what, power = UNITS.get(unit, (unit, 0))
+        of_what, power = UNITS.get(find_unit(unit) or unit, (unit, 0))
         if number:
             same.setdefault((number.scaleb(power).normalize(), of_what), {}).setdefault(unit, value)
     return [" and ".join(by_unit.values()) for by_unit in same.values() if len(by_unit) > 1]

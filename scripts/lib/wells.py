@@ -1,7 +1,7 @@
 """The names of wells: `A01` everywhere after reading."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lib.errors import InputError
 from lib.look_alikes import write_in_latin
@@ -78,6 +78,21 @@ def get_well_at(row: str, column: str) -> str:
             f"Row `{row}` and column `{column}` are not a valid well: a row is a letter or its number (1 to "
             f"{ROWS_OF_1536}), and a column is a number (1 to {COLUMNS_OF_1536}).{swapped}"
         ) from error
+
+
+def get_well_of_groups(groups: Mapping[str, str | None]) -> str:
+    """Return the well that the groups of a name pattern give: `well`, or `row` and `column`.
+
+    Raises
+    ------
+    InputError
+        If they are not a valid well.
+    KeyError
+        If there are no such groups.
+    """
+    if well := groups.get("well"):
+        return get_well_name(well)
+    return get_well_at(groups["row"] or "", groups["column"] or "")
 
 
 def find_well_name(*written: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from cellprofiler_pipelines.own import Changes, count_widest_table, replace_unknown_formats
+from cellprofiler_pipelines.own_functions import find_misused_function
 from illumination import find_function
 from lib.config import complete_config
 from lib.errors import InputError
@@ -74,6 +76,38 @@ def test_columns_of_the_widest_table_of_a_database(aggregates, tables, columns):
     )
     pipeline = SimpleNamespace(get_measurement_columns=lambda: features)
     assert count_widest_table(pipeline, module) == columns
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("does", "rescale", "message"),
+    [
+        ("Divide", "Minimum", None),
+        ("Divide", "Median", None),
+        ("Subtract", "None", None),
+        (
+            "Subtract",
+            "Minimum",
+            "Subtract the function IllumDNA, .* to divide by .*: Minimum.* to None",
+        ),
+        ("Divide", "None", "Divide the function IllumDNA, .* to subtract .*: None.* to Minimum"),
+    ],
+)
+def test_functions_are_used_as_they_are_made(does, rescale, message):
+    image = SimpleNamespace(
+        illum_correct_function_image_name=SimpleNamespace(value="IllumDNA"),
+        divide_or_subtract=SimpleNamespace(value=does),
+    )
+    apply = SimpleNamespace(
+        module_name="CorrectIlluminationApply", module_num=3, images=[image], settings=lambda: []
+    )
+    pipeline = SimpleNamespace(modules=lambda: [apply])
+    found = find_misused_function(pipeline, rescale)
+    assert re.search(message, found) if message else found is None
+    # A function that the pipeline calculates itself may be used in any way.
+    name = type("ImageName", (SimpleNamespace,), {})(value="IllumDNA")
+    calculate = SimpleNamespace(module_name="CorrectIlluminationCalculate", settings=lambda: [name])
+    assert find_misused_function(SimpleNamespace(modules=lambda: [calculate, apply]), rescale) is None
 
 
 @pytest.mark.unit

@@ -126,3 +126,26 @@ def test_names_that_differ_in_capitals_or_dashes_are_suggested():
 )
 def test_a_heading_is_near_if_it_is_misspelled(wanted, column, near):
     assert find_heading(wanted, ["other", column]) == (column if near else None)
+
+
+GENOTYPES = (
+    "WellRow,WellCol,well_position,gene_name,genotype\nC,6,C6,NF1,WT\nC,7,C7,NF1,Null\nD,6,D6,NF1,Null\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (GENOTYPES, "plate_maps: {sample: genotype}."),
+        ("well,well_id,drug\nA1,A01,x\nA2,A02,x\nA3,A03,y\n", "plate_maps: {sample: drug}."),
+        (
+            "Assay_Plate_Barcode,Plate_Map_Name\nP1,map_1\nP2,map_1\n",
+            "It lists plates: name the plate map of each plate in the sample sheet.",
+        ),
+    ],
+)
+def test_a_position_is_not_what_is_in_a_well(tmp_path, text, hint):
+    (tmp_path / "map.csv").write_text(text)
+    with pytest.raises(InputError) as error:
+        read_plate_map_rows(tmp_path / "map.csv")
+    assert str(error.value).endswith(hint)

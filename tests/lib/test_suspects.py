@@ -2,8 +2,10 @@
 
 import pytest
 
+from lib.config import complete_config
 from lib.suspects import find_alike_names, find_suspect_values, find_suspects, report_missing_words
 from lib.values import MissingValues
+from small_config import SMALL
 
 pytestmark = pytest.mark.unit
 
@@ -82,3 +84,11 @@ def test_names_that_look_alike_are_named():
     assert find_alike_names([cyrillic, "ABC"]) == [
         f"{cyrillic} and ABC differ in capitals, or in letters that look alike, only"
     ]
+
+
+def test_a_word_in_the_column_that_says_what_is_in_a_well_is_reported_once(tmp_path):
+    text = "well_position,genotype\nC6,WT\nC7,Null\nD6,Null\n"
+    (tmp_path / "map.csv").write_text(text)
+    config = complete_config({**SMALL, "plate_maps": {"sample": "genotype"}}, "config.yaml")
+    missing = MissingValues.of_config(config)
+    assert report_missing_words(tmp_path / "map.csv", missing) == ["Null in 2 rows of genotype"]

@@ -11,6 +11,7 @@ from lib.wells import (
     get_row_number,
     get_well_at,
     get_well_name,
+    get_well_of_groups,
     get_well_order,
     get_well_place,
 )
@@ -63,6 +64,15 @@ def test_letters_and_numbers_of_rows_belong_together(row):
 def test_well_at_a_row_and_a_column():
     assert get_well_at("B", "3") == get_well_at("2", "3.0") == get_well_at(" 2.0", " 03") == "B03"
     assert get_well_at("27", "1") == "AA01"
+
+
+def test_well_of_the_groups_of_a_name():
+    assert get_well_of_groups({"well": "b3", "site": "1"}) == "B03"
+    assert get_well_of_groups({"well": None, "row": "2", "column": "03"}) == "B03"
+    with pytest.raises(InputError, match="not a valid well"):
+        get_well_of_groups({"row": None, "column": "3"})
+    with pytest.raises(KeyError):
+        get_well_of_groups({"site": "1"})
 
 
 def test_wells_are_ordered_as_on_the_plate():

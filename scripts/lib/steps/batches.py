@@ -5,7 +5,6 @@ Harmony has its own environment and script (`harmony.py`).
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
 
 from lib.chain_wells import get_batches
 from lib.errors import InputError
@@ -32,6 +31,8 @@ def project(profiles: pd.DataFrame, variance: float = 0.98) -> pd.DataFrame:
     InputError
         For a single well, or if no feature varies.
     """
+    from sklearn.decomposition import PCA  # here, since its import takes a CPU second
+
     if len(profiles) < 2:
         raise InputError("pca: 1 well has values, and it needs 2.")
     values = profiles[get_features(profiles)].to_numpy()
@@ -68,6 +69,8 @@ def normalize_typical_variation(
     InputError
         If the column is missing, a well has no batch, or a batch has fewer than two controls.
     """
+    from sklearn.decomposition import PCA
+
     batches = get_batches(profiles, batch, "tvn")
     if controls.sum() < 2:
         raise InputError(

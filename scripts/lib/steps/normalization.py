@@ -11,8 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import median_abs_deviation
-from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
 from lib.errors import InputError, join_names
 from lib.spread import MAD_SCALE, get_rounding
@@ -46,13 +44,19 @@ def get_center_and_spread(
         center = np.nanmedian(known, axis=0)
         # divided by the inverse, as pycytominer does: a product has other last digits
         scale = 1 / MAD_SCALE if scaled else 1.0
+        from scipy.stats import median_abs_deviation  # here, since its import takes half a CPU second
+
         spread = median_abs_deviation(known, axis=0, nan_policy="omit", scale=scale)
     elif method == "robustize":
+        from sklearn.preprocessing import RobustScaler  # here, since its import takes a CPU second
+
         scaler = RobustScaler().fit(known)
         # scikit-learn replaces a spread of 0 by 1
         center, spread = scaler.center_, np.subtract(*np.nanpercentile(known, [75, 25], axis=0))
         spread = np.where((spread == 0) & (not exact), 0, scaler.scale_)
     elif method == "standardize":
+        from sklearn.preprocessing import StandardScaler
+
         scaler = StandardScaler().fit(known)
         center, spread = scaler.mean_, scaler.scale_ if exact else np.sqrt(scaler.var_)
     elif method == "inverse_normal":
@@ -72,6 +76,8 @@ def get_normal_scores(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     ----------
     values, reference : (wells, features); NaN is missing. Values beyond the reference get its extremes.
     """
+    from sklearn.preprocessing import QuantileTransformer  # here, since its import takes a CPU second
+
     number = min(MOST_QUANTILES, len(reference))
     transformer = QuantileTransformer(n_quantiles=number, output_distribution="normal")
     with warnings.catch_warnings():

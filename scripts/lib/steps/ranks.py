@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from lib.steps.correction import replace_values
 from lib.tables import get_features
@@ -24,7 +24,7 @@ def rank_int(
     profiles : the wells of all plates.
     seed : of the permutation.
     keep_flat : whether features with one value are ranked nevertheless, as in the recipe.
-    offset : c in norm.ppf((rank - c) / (n + 1 - 2 c)).
+    offset : c in the normal quantile of (rank - c) / (n + 1 - 2 c).
 
     Returns
     -------
@@ -47,5 +47,5 @@ def rank_int(
         number = known.sum()
         rank = np.empty(number)
         rank[np.argsort(column[known], kind="stable")] = np.arange(1, number + 1)
-        out[order[known], position] = norm.ppf((rank - offset) / (number + 1 - 2 * offset))
+        out[order[known], position] = ndtri((rank - offset) / (number + 1 - 2 * offset))
     return replace_values(profiles, features, out), dict.fromkeys(flat, "the same value in all wells")

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from copairs.map import average_precision
-from copairs.matching import UnpairedException
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 from lib.errors import InputError, join_names
 from lib.steps.correction import replace_values
@@ -73,6 +70,8 @@ def fit_whitening(
     InputError
         For a method that does not exist, fewer than three controls, or a feature that does not vary in them.
     """
+    from sklearn.covariance import ledoit_wolf_shrinkage  # here, since its import takes a CPU second
+
     if method not in METHODS:
         raise InputError(f"sphere.method: `{method}` is not one of {join_names(METHODS)}.")
     if len(controls) < FEWEST:
@@ -142,6 +141,9 @@ def get_precisions(profiles: pd.DataFrame, kind: np.ndarray, group: str) -> tupl
     InputError
         If there are no replicates, or nothing to rank them among.
     """
+    from copairs.map import average_precision  # here, since its import takes a CPU second
+    from copairs.matching import UnpairedException
+
     features = get_features(profiles)
     treated = (kind == "trt") & profiles[group].notna().to_numpy()
     number = profiles[group].where(treated).map(profiles.loc[treated, group].value_counts())
