@@ -73,7 +73,7 @@ def find_missing_metadata(module, known):
 
 
 def find_missing_controls(module, known):
-    """Return the metadata of controls and doses that a CalculateStatistics needs and the image table lacks."""
+    """Return the metadata of controls and doses that CalculateStatistics needs and the image table lacks."""
     names = [
         str(setting.value)[len("Metadata_") :]
         for setting in module.visible_settings()
