@@ -18,6 +18,7 @@ from cellprofiler_pipelines.own_exports import add_missing_tables, name_tables
 from cellprofiler_pipelines.own_functions import find_misused_function, save_functions
 from cellprofiler_pipelines.own_loaded import (
     add_measured_images,
+    find_files_beside,
     find_missing_controls,
     find_missing_metadata,
     select_loaded_images,
@@ -125,6 +126,8 @@ def assemble_own_pipeline(path, kind, channels, objects, log, rescale=None):
         revisions = [module.attributes.get("variable_revision_number") for module in kept]
         check_values(loaded, revisions, changes)
         split_names(loaded, changes)
+        for module in loaded.modules():
+            find_files_beside(module, path, changes)
         misused = find_misused_function(loaded, rescale) if rescale is not None else None
         if misused:
             log.write(f"{path}: {misused}\n")

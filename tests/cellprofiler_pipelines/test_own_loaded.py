@@ -8,10 +8,12 @@ import pytest
 from cellprofiler_pipelines.own import METADATA, Changes
 from cellprofiler_pipelines.own_loaded import (
     add_measured_images,
+    find_files_beside,
     find_missing_controls,
     find_missing_metadata,
     select_loaded_images,
 )
+from lib.errors import InputError
 
 pytestmark = pytest.mark.unit
 
@@ -101,3 +103,26 @@ def test_metadata_that_the_image_table_lacks(folder, method, name, missing):
 )
 def test_controls_that_the_image_table_does_not_name(measurement, missing):
     assert find_missing_controls(flag_image(measurement), METADATA) == missing
+
+
+def test_a_file_of_rules_is_read_from_beside_the_pipeline(tmp_path):
+    folder = type("Directory", (SimpleNamespace,), {})(value="Elsewhere...|/nobody")
+    folder.get_absolute_path = lambda: folder.value.split("|")[1]
+    file = type("Filename", (SimpleNamespace,), {})(value="rules.txt")
+    module = SimpleNamespace(
+        module_name="FlagImage", module_num=4, visible_settings=lambda: [file, folder, file]
+    )
+    log = io.StringIO()
+    changes = Changes("own.cppipe", log)
+    with pytest.raises(InputError, match=r"FlagImage \(module 4\) reads the file rules\.txt\. Put it beside"):
+        find_files_beside(module, tmp_path / "own.cppipe", changes)
+    (tmp_path / "rules.txt").touch()
+    find_files_beside(module, tmp_path / "own.cppipe", changes)
+    assert folder.value == f"Elsewhere...|{tmp_path}"
+    assert "reads rules.txt from beside the pipeline" in log.getvalue()
+    # A file that is where the module looks for it is left there.
+    find_files_beside(module, tmp_path / "other" / "own.cppipe", changes)
+    assert folder.value == f"Elsewhere...|{tmp_path}"
+    # Other modules write their files.
+    module.module_name = "SaveImages"
+    find_files_beside(module, tmp_path / "other" / "own.cppipe", changes)
