@@ -19,7 +19,7 @@ from lib.errors import InputError, join_names
 from lib.feature_names import describe_identifiers, keep_wanted
 from lib.gaps import mark_few_cells
 from lib.layouts import SAMPLE_COLUMNS, find_near_samples
-from lib.logs import collect_warnings, log_to
+from lib.logs import AS_DOCUMENTED, collect_warnings, log_to
 from lib.plate_contents import join_annotation, read_annotation
 from lib.plates import KNOWN, find_name
 from lib.profile_columns import describe_single_features
@@ -74,7 +74,7 @@ def get_rows_of_plate(
             )
         return profiles
     if column != "Metadata_Plate":
-        logging.warning("%s: the plates are read from %s", path, column)
+        logging.warning("%s: the plates are read from %s", path, column, extra=AS_DOCUMENTED)
     # a plate may be called NA, and only then is that a name
     named = profiles[column].where(
         [value == plate or not is_nothing(str(value)) for value in profiles[column]]

@@ -41,6 +41,13 @@ def test_clean_profiles_have_no_notice(tmp_path):
     assert get_notices(tmp_path, make_profiles(), "broad_sample,gene\nx,TP53\ny,MDM2\nDMSO,\n") == []
 
 
+def test_documented_names_of_wells_and_plates_are_no_notice(tmp_path):
+    names = {"Metadata_Well": "Metadata_well_position", "Metadata_Plate": "Metadata_Assay_Plate_Barcode"}
+    assert get_notices(tmp_path, make_profiles().rename(columns=names)) == []
+    others = make_profiles().assign(Row="A", passage=3)
+    assert get_notices(tmp_path, others) == ["not features, and kept as metadata: Row, passage"]
+
+
 def test_what_is_read_differently_is_in_the_notices_and_in_the_log(tmp_path, caplog):
     profiles = make_profiles().assign(Metadata_gene=["TP53", "n/a", "", "TP53", "n/a", ""])
     with caplog.at_level(logging.WARNING):

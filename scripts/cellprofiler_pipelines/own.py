@@ -14,7 +14,14 @@ from pathlib import Path
 from cellprofiler_pipelines.assembly import Assembly
 from cellprofiler_pipelines.images import load_data
 from cellprofiler_pipelines.outputs import export
+from cellprofiler_pipelines.own_exports import add_missing_tables, name_tables
 from cellprofiler_pipelines.own_functions import find_misused_function, save_functions
+from cellprofiler_pipelines.own_loaded import (
+    add_measured_images,
+    find_missing_controls,
+    find_missing_metadata,
+    select_loaded_images,
+)
 from cellprofiler_pipelines.own_values import check_values
 from cellprofiler_runner.loading import load
 from lib.errors import InputError, join_names
@@ -122,8 +129,10 @@ def assemble_own_pipeline(path, kind, channels, objects, log, rescale=None):
         if misused:
             log.write(f"{path}: {misused}\n")
             print(f"Warning: {path}: {misused}", file=sys.stderr)
-        missing = find_needed_images(loaded)
-        aliases = find_aliases(missing, images, path)
+        needed = find_needed_images(loaded)
+        add_measured_images(loaded, needed, images)
+        aliases = find_aliases(needed, images, path)
+        select_loaded_images(loaded, needed, images, aliases, changes)
         modules = loaded.modules()
         first = 1 if own_load_data else 0
         assembly.append(modules[:first])
@@ -137,7 +146,10 @@ def assemble_own_pipeline(path, kind, channels, objects, log, rescale=None):
             save_functions(assembly, channels, changes)
         if kind == "analysis":
             check_objects(assembly.pipeline, objects, path)
-            if not any(module.module_name == "ExportToSpreadsheet" for module in modules):
+            exporters = [module for module in modules if module.module_name == "ExportToSpreadsheet"]
+            if exporters:
+                add_missing_tables(exporters, objects, changes)
+            else:
                 changes.add("ExportToSpreadsheet", "is added")
                 export(assembly, objects)
     return assembly
@@ -303,6 +315,7 @@ def use_output_folder(module, pipeline, aliases, changes):
             (module.wants_overwrite_without_warning, "Yes"),
         ):
             change(setting, value, report)
+        name_tables(module, report)
     elif name == "ExportToDatabase":
         widest = count_widest_table(pipeline, module)
         if module.db_type.value != "SQLite":
@@ -315,7 +328,14 @@ def use_output_folder(module, pipeline, aliases, changes):
         change(module.allow_overwrite, "Data and schema", report)
         for setting in (module.save_cpa_properties, module.create_workspace_file):
             change(setting, "No", report)
+    elif name == "CalculateStatistics":
+        if tags := find_missing_controls(module, METADATA):
+            report(f"is left out: it needs the metadata {join_names(tags)}, which there are not")
+            return False
     elif name == "SaveImages":
+        if tags := find_missing_metadata(module, METADATA):
+            report(f"is left out: its file name needs the metadata {join_names(tags)}, which there are not")
+            return False
         if module.file_format.value == "mat":
             report("saves .npy: CellProfiler 4 writes no .mat files")
             module.file_format.value = "npy"

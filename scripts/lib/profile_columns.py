@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import InputError, join_names, number_of
+from lib.logs import AS_DOCUMENTED
 from lib.plate_columns import find_count_column
 from lib.values import MissingValues, is_nothing, plain_text
 
@@ -44,6 +45,8 @@ NOT_FEATURES = {
     "compound",
     "perturbation",
 }
+# Columns of the Gallery's deep-network profiles.
+OF_GALLERY = {"source", "batch", "plate", "well"}
 CELLS = "Metadata_Count_Cells"
 MOST_CELLS = 1e9  # in a well
 THOUSANDS = re.compile(r"\d{1,3}([,' \u00a0\u202f]\d{3})+")
@@ -114,7 +117,11 @@ def rename_what_is_no_feature(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             renamed[name] = f"Metadata_{name}"
     if not renamed:
         return table
-    logging.warning("%s: not features, and kept as metadata: %s", path, join_names(renamed))
+    logging.warning(
+        "%s: not features, and kept as metadata: %s",
+        *(path, join_names(renamed)),
+        extra=AS_DOCUMENTED if set(renamed) <= OF_GALLERY else None,
+    )
     taken = [name for name, new in renamed.items() if new in table]
     table = table.drop(columns=taken).rename(columns=renamed)
     for name in set(renamed.values()) & set(table):

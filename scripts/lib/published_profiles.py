@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from lib.deep_profiles import expand_arrays, read_deepprofiler
 from lib.errors import InputError, join_names
+from lib.logs import AS_DOCUMENTED
 from lib.plate_columns import find_plate_column
 from lib.plates import NUMBERED
 from lib.profile_columns import (
@@ -303,7 +304,7 @@ def add_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         wells = [f"{row}\t{column}" for row, column in zip(rows, columns, strict=True)]
         name = " and ".join(places)
     if name != "Metadata_Well":
-        logging.warning("%s: the wells are read from %s", path, name)
+        logging.warning("%s: the wells are read from %s", path, name, extra=AS_DOCUMENTED)
     without = [at for at, well in enumerate(wells, start=2) if is_nothing(well.replace("\t", ""))]
     if without:
         raise InputError(
