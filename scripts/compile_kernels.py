@@ -61,6 +61,7 @@ RUNS = (
     ("FilterObjects", {"x_name": "Cells", "y_name": "Found", "mode": "Image or mask border"}),
     ("Threshold", {"x_name": "DNA", "y_name": "Found", "threshold_smoothing_scale": 1.3}),
     ("EnhanceOrSuppressFeatures", {"x_name": "DNA", "y_name": "Found", "enhance_method": "Neurites"}),
+    ("CorrectIlluminationApply", {}),
     ("EnhanceOrSuppressFeatures", {"x_name": "DNA", "y_name": "Spots", "enhance_method": "Speckles"}),
     (
         "CorrectIlluminationCalculate",
@@ -142,6 +143,10 @@ def run_module(name, settings, images, labels):
         module.objects[1].object_name.value = "Cytoplasm"
         module.objects[1].center_choice.value = "Centers of other objects"
         module.objects[1].center_object_name.value = "Nuclei"
+    if name == "CorrectIlluminationApply":
+        module.images[0].image_name.value = "DNA"
+        module.images[0].illum_correct_function_image_name.value = "RNA"
+        module.images[0].corrected_image_name.value = "Found"
     if name == "MeasureImageQuality":
         module.image_groups[0].image_names.value = ", ".join(CHANNELS)
         module.image_groups[0].use_all_threshold_methods.value = False

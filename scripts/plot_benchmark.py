@@ -165,13 +165,12 @@ def split_into_panels(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def choose_colors(feature_sets: Sequence[str], networks: Collection[str] = ()) -> dict[str, str]:
-    """Return a color per feature set: blue or green for CellProfiler's, red or orange for a network's."""
-    left = {True: list(REDS), False: list(BLUES)}
-    found = {}
-    for name in feature_sets:
-        kind = left[name in networks]
-        found[name] = kind.pop(0) if kind else UNCOLORED
-    return found
+    """Return a color per feature set: cold for CellProfiler's, warm for a network's, then what is left."""
+    colors = {True: list(REDS), False: list(BLUES)}
+    found = {name: kind.pop(0) for name in feature_sets if (kind := colors[name in networks])}
+    left = [*colors[False], *colors[True], "#000000"]
+    found |= {name: left.pop(0) if left else UNCOLORED for name in feature_sets if name not in found}
+    return {name: found[name] for name in feature_sets}
 
 
 def label_feature_set(name: str, networks: Collection[str] = ()) -> str:

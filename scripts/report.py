@@ -11,7 +11,7 @@ changed.
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -194,8 +194,15 @@ def collect_explored_data(results: Results, options: Mapping[str, Any], history:
             blocks[name], large = split_large(data)
             if large:
                 blocks[f"{name}-large"] = large
-    blocks["scores"] = collect_drawn_scores(results, manifest["scores"], history)
+    blocks["scores"] = collect_drawn_scores(
+        results, manifest["scores"], history, list_feature_sets(conditions)
+    )
     return {name: format_block(data) for name, data in blocks.items()}
+
+
+def list_feature_sets(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the feature sets of the conditions, in the order of the config."""
+    return list(dict.fromkeys(condition["feature_set"] for condition in conditions))
 
 
 def get_scripts() -> list[dict[str, str]]:
@@ -246,7 +253,7 @@ def collect_content(
         "plates": entries,
         "left_out": get_totals(results, manifest["left_out"]),
         "left_out_table": link_to(manifest["left_out"]),
-        "score_tables": score_tables(results, scores, history),
+        "score_tables": score_tables(results, scores, history, list_feature_sets(conditions)),
         "judged": make_judged_table(results, manifest["judged"]),
         "figures": figures,
         "conditions": conditions,

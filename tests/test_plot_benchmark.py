@@ -11,6 +11,7 @@ from lib.drawing import BLUES, REDS
 from lib.errors import InputError
 from lib.scores import get_condition_label
 from plot_benchmark import (
+    UNCOLORED,
     add_published,
     choose_colors,
     draw,
@@ -166,6 +167,14 @@ def test_a_network_is_red_and_cellprofiler_blue():
     )
     assert list(found.values())[:5] == [BLUES[0], REDS[0], BLUES[1], REDS[1], BLUES[2]]
     assert len(set(found.values())) == 6
+
+
+def test_seven_feature_sets_of_one_kind_have_different_colors():
+    names = [f"chain_{number}" for number in range(8)]
+    found = choose_colors(names)
+    assert list(found) == names
+    assert len(set(list(found.values())[:7])) == 7
+    assert found["chain_7"] == UNCOLORED
 
 
 def test_a_condition_without_a_score_says_so(replicating):

@@ -14,8 +14,15 @@ from pathlib import Path
 from cellprofiler_pipelines.assembly import Assembly
 from cellprofiler_pipelines.images import load_data
 from cellprofiler_pipelines.outputs import export
+from cellprofiler_pipelines.own_exports import add_missing_tables, name_tables
 from cellprofiler_pipelines.own_functions import find_misused_function, save_functions
-from cellprofiler_pipelines.own_loaded import add_measured_images, find_missing_metadata, select_loaded_images
+from cellprofiler_pipelines.own_loaded import (
+    add_measured_images,
+    find_files_beside,
+    find_missing_controls,
+    find_missing_metadata,
+    select_loaded_images,
+)
 from cellprofiler_pipelines.own_values import check_values
 from cellprofiler_runner.loading import load
 from lib.errors import InputError, join_names
@@ -119,6 +126,8 @@ def assemble_own_pipeline(path, kind, channels, objects, log, rescale=None):
         revisions = [module.attributes.get("variable_revision_number") for module in kept]
         check_values(loaded, revisions, changes)
         split_names(loaded, changes)
+        for module in loaded.modules():
+            find_files_beside(module, path, changes)
         misused = find_misused_function(loaded, rescale) if rescale is not None else None
         if misused:
             log.write(f"{path}: {misused}\n")
@@ -140,7 +149,10 @@ def assemble_own_pipeline(path, kind, channels, objects, log, rescale=None):
             save_functions(assembly, channels, changes)
         if kind == "analysis":
             check_objects(assembly.pipeline, objects, path)
-            if not any(module.module_name == "ExportToSpreadsheet" for module in modules):
+            exporters = [module for module in modules if module.module_name == "ExportToSpreadsheet"]
+            if exporters:
+                add_missing_tables(exporters, objects, changes)
+            else:
                 changes.add("ExportToSpreadsheet", "is added")
                 export(assembly, objects)
     return assembly
@@ -306,6 +318,7 @@ def use_output_folder(module, pipeline, aliases, changes):
             (module.wants_overwrite_without_warning, "Yes"),
         ):
             change(setting, value, report)
+        name_tables(module, report)
     elif name == "ExportToDatabase":
         widest = count_widest_table(pipeline, module)
         if module.db_type.value != "SQLite":
@@ -318,6 +331,10 @@ def use_output_folder(module, pipeline, aliases, changes):
         change(module.allow_overwrite, "Data and schema", report)
         for setting in (module.save_cpa_properties, module.create_workspace_file):
             change(setting, "No", report)
+    elif name == "CalculateStatistics":
+        if tags := find_missing_controls(module, METADATA):
+            report(f"is left out: it needs the metadata {join_names(tags)}, which there are not")
+            return False
     elif name == "SaveImages":
         if tags := find_missing_metadata(module, METADATA):
             report(f"is left out: its file name needs the metadata {join_names(tags)}, which there are not")

@@ -1,9 +1,13 @@
 """Let a user's pipeline find the images and metadata that its own input modules would have loaded."""
 
 import re
+from pathlib import Path
 
+from lib.errors import InputError
 from lib.pipeline_files import simplify_name
 
+# Modules that read a file of rules, of a classifier or of trained worms.
+READING = ("FlagImage", "FilterObjects", "ClassifyObjects", "UntangleWorms")
 ALL_LOADED, SELECTED = "All loaded images", "Select..."
 
 
@@ -70,3 +74,47 @@ def find_missing_metadata(module, known):
         texts.append(module.file_name_suffix.value)
     tags = re.findall(r"\\g<([^>]+)>", " ".join(texts))
     return [tag for tag in dict.fromkeys(tags) if tag not in known]
+
+
+def find_missing_controls(module, known):
+    """Return the metadata of controls and doses that CalculateStatistics needs and the image table lacks."""
+    names = [
+        str(setting.value)[len("Metadata_") :]
+        for setting in module.visible_settings()
+        if type(setting).__name__ == "Measurement" and str(setting.value).startswith("Metadata_")
+    ]
+    return [name for name in dict.fromkeys(names) if name not in known]
+
+
+def find_files_beside(module, path, changes):
+    """Let a module read its file of rules, of a classifier or of trained worms from beside the pipeline.
+
+    Parameters
+    ----------
+    module
+        A module of the user's pipeline.
+    path
+        The user's pipeline.
+    changes
+        The log of the changes.
+
+    Raises
+    ------
+    InputError
+        If the file is neither beside the pipeline nor where the module looks for it.
+    """
+    folder = None
+    for setting in module.visible_settings() if module.module_name in READING else ():
+        kind = type(setting).__name__
+        if kind == "Directory":
+            folder = setting
+        elif kind == "Filename" and folder is not None:
+            name = f"{module.module_name} (module {module.module_num})"
+            beside = Path(path).resolve().parent / setting.value
+            if beside.is_file():
+                folder.value = f"Elsewhere...|{beside.parent}"
+                changes.add(name, f"reads {setting.value} from beside the pipeline")
+            elif not Path(folder.get_absolute_path(), setting.value).is_file():
+                raise InputError(
+                    f"{path}: {name} reads the file {setting.value}. Put it beside the pipeline."
+                )

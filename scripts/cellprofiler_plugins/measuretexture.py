@@ -70,7 +70,10 @@ class MeasureTexture(builtin.MeasureTexture):
 
     def _gray_levels(self, image):
         """Return the image in the requested gray levels, as the built-in module computes them."""
-        gray = skimage.util.img_as_ubyte(image.pixel_data)
+        pixels = plain_pixels(image)
+        gray, beyond = texture.get_bytes(pixels, pixels.dtype.type(255))
+        if beyond:
+            gray = skimage.util.img_as_ubyte(pixels)  # which raises an error
         levels = int(self.gray_levels.value)
         if levels != 256:
             gray = skimage.exposure.rescale_intensity(

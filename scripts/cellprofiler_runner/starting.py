@@ -201,8 +201,11 @@ def start(plugins, temporary, output, data_file):
     global command_lines_import
     sys.meta_path[:0] = [LazyFinder(), NoWindowFinder()]
     import numpy
+    import pkg_resources
 
     numpy.seterr(all="ignore")
+    # CellProfiler's preferences look for two icons, for which this package need not be loaded.
+    pkg_resources.resource_filename = find_resource
     from cellprofiler_core import preferences
 
     preferences.set_awt_headless(True)
@@ -222,6 +225,11 @@ def start(plugins, temporary, output, data_file):
     modules.fill_modules = lambda: None
     name_color_maps()
     start_java_on_demand()
+
+
+def find_resource(package, name):
+    """Replace pkg_resources.resource_filename: return the path of a file of an installed package."""
+    return str(Path(importlib.util.find_spec(package).submodule_search_locations[0], *name.split("/")))
 
 
 def name_color_maps():

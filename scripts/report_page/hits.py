@@ -16,18 +16,19 @@ from report_page.tables import Table, make_table
 MOST_HITS, MOST_HITS_OF_PAGE = 1000, 4000
 LONGEST = 60  # characters of a name beside that of the perturbation
 GENES = ("Metadata_gene", "Metadata_target")
-# The columns that the page shows, and their names in the page; the file has the others.
+# The columns that the page shows, with their names in the page: first the answers, then the numbers behind
+# them. The file has the others.
 SHOWN = {
     "active": "active",
-    "average_precision": "average precision",
-    "median_correlation": "replicate correlation",
-    "cells": "cells per well",
     "toxic": "toxic",
     "strongest_1": "strongest change",
     "strongest_1_score": "strength",
     "neighbor_1": "nearest neighbor",
     "neighbor_1_cosine": "cosine",
     "cluster": "cluster",
+    "average_precision": "average precision",
+    "median_correlation": "replicate correlation",
+    "cells": "cells per well",
 }
 
 
@@ -111,6 +112,8 @@ def explain_calls(hits: pd.DataFrame) -> list[str]:
         counts = hits["active_rule"].value_counts()
         rules = [rule if len(counts) == 1 else f"{rule} ({count:,})" for rule, count in counts.items()]
         notes.append(f"Active: {'; '.join(rules)}.")
+        if "toxic" not in hits:
+            notes.append("Toxicity is not known, because the profiles have no numbers of cells.")
     if "strongest_1" in hits:
         notes.append(
             "Strongest change: the group of features that differs most from the negative controls. Strength: "

@@ -1,11 +1,12 @@
 """The scores of the summary, with the published values and those of the previous report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lib.scores import BOUNDARY, get_condition_columns, get_condition_label, parse_scores, read_scores
@@ -27,14 +28,38 @@ PUBLISHED = {"percent_replicating": "percent_replicating", "percent_matching": "
 PREVIOUS, LATEST = "previous", "latest"
 
 
-def score_tables(results: Results, tables: Mapping[str, str], history: str) -> list[Table]:
-    """Return the summary's table of each score; `tables` names the file of each metric."""
+def order_feature_sets(rows: pd.DataFrame, feature_sets: Sequence[str]) -> pd.DataFrame:
+    """Return rows of scores with the feature sets of each condition in the order of the config."""
+    if "feature set" not in rows:
+        return rows
+    place = {name: number for number, name in enumerate(feature_sets)}
+    condition = pd.factorize(rows["condition"])[0]
+    order = rows["feature set"].map(lambda name: place.get(name, len(place)))
+    return rows.iloc[np.lexsort((order, condition))].reset_index(drop=True)
+
+
+def score_tables(
+    results: Results, tables: Mapping[str, str], history: str, feature_sets: Sequence[str] = ()
+) -> list[Table]:
+    """Return the summary's table of each score.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    tables
+        The file of each metric.
+    history
+        The path of the earlier score tables in the results.
+    feature_sets
+        The feature sets in their order.
+    """
     found = []
     for metric, value, title, unit in SCORES:
         if not results.has(tables.get(metric, "")):
             continue
         previous = get_previous(results, tables[metric], history)
-        rows = score_rows(results.path(tables[metric]), value, previous)
+        rows = order_feature_sets(score_rows(results.path(tables[metric]), value, previous), feature_sets)
         if rows.empty:
             continue
         for name in rows.select_dtypes("number"):
@@ -47,15 +72,19 @@ def score_tables(results: Results, tables: Mapping[str, str], history: str) -> l
 
 
 def collect_drawn_scores(
-    results: Results, tables: Mapping[str, str], history: str
+    results: Results, tables: Mapping[str, str], history: str, feature_sets: Sequence[str] = ()
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the scores that the first screen draws, by metric: title, unit, chance, and all numbers."""
+    """Return the scores that the first screen draws, by metric: title, unit, chance, and all numbers.
+
+    The parameters are those of `score_tables`.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
     for metric, value, title, unit in SCORES:
         if metric not in PUBLISHED or not results.has(tables.get(metric, "")):
             continue
         file = results.path(tables[metric])
         rows = score_rows(file, value, get_previous(results, tables[metric], history))
+        rows = order_feature_sets(rows, feature_sets)
         if rows.empty or rows["score"].isna().all():
             continue
         percentile = read_scores(file).get("percentile", pd.Series(dtype=float)).dropna()

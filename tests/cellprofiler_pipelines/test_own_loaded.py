@@ -8,9 +8,12 @@ import pytest
 from cellprofiler_pipelines.own import METADATA, Changes
 from cellprofiler_pipelines.own_loaded import (
     add_measured_images,
+    find_files_beside,
+    find_missing_controls,
     find_missing_metadata,
     select_loaded_images,
 )
+from lib.errors import InputError
 
 pytestmark = pytest.mark.unit
 
@@ -92,3 +95,34 @@ def test_metadata_that_the_image_table_lacks(folder, method, name, missing):
     # Another folder is replaced by the workflow's.
     module.pathname.dir_choice = "Elsewhere..."
     assert find_missing_metadata(module, METADATA) == [tag for tag in missing if tag != "Tile"]
+
+
+@pytest.mark.parametrize(
+    ("measurement", "missing"),
+    [("Metadata_Control", ["Control"]), ("Metadata_Well", []), ("Intensity_MeanIntensity_DNA", [])],
+)
+def test_controls_that_the_image_table_does_not_name(measurement, missing):
+    assert find_missing_controls(flag_image(measurement), METADATA) == missing
+
+
+def test_a_file_of_rules_is_read_from_beside_the_pipeline(tmp_path):
+    folder = type("Directory", (SimpleNamespace,), {})(value="Elsewhere...|/nobody")
+    folder.get_absolute_path = lambda: folder.value.split("|")[1]
+    file = type("Filename", (SimpleNamespace,), {})(value="rules.txt")
+    module = SimpleNamespace(
+        module_name="FlagImage", module_num=4, visible_settings=lambda: [file, folder, file]
+    )
+    log = io.StringIO()
+    changes = Changes("own.cppipe", log)
+    with pytest.raises(InputError, match=r"FlagImage \(module 4\) reads the file rules\.txt\. Put it beside"):
+        find_files_beside(module, tmp_path / "own.cppipe", changes)
+    (tmp_path / "rules.txt").touch()
+    find_files_beside(module, tmp_path / "own.cppipe", changes)
+    assert folder.value == f"Elsewhere...|{tmp_path}"
+    assert "reads rules.txt from beside the pipeline" in log.getvalue()
+    # A file that is where the module looks for it is left there.
+    find_files_beside(module, tmp_path / "other" / "own.cppipe", changes)
+    assert folder.value == f"Elsewhere...|{tmp_path}"
+    # Other modules write their files.
+    module.module_name = "SaveImages"
+    find_files_beside(module, tmp_path / "other" / "own.cppipe", changes)

@@ -68,7 +68,10 @@ def test_targets_that_differ_from_genes_and_rules_that_differ_are_reported(tmp_p
     )
     assert hits.table.columns == ["perturbation", "gene", "target", "active"]
     assert get_rows(hits)[2] == ["C", "Z", "", ""]
-    assert hits.table.notes == ["Active: one (2); two (1)."]
+    assert hits.table.notes == [
+        "Active: one (2); two (1).",
+        "Toxicity is not known, because the profiles have no numbers of cells.",
+    ]
     assert (hits.called, hits.active) == (2, 1)
 
 
@@ -87,3 +90,15 @@ def test_hits_without_a_call_say_so(tmp_path):
     assert (hits.called, hits.counted, hits.toxic) == (0, 2, 1)
     assert "active" in hits.table.columns
     assert sum("no call" in str(row) for row in hits.table.rows) == 2
+
+
+def test_components_have_no_strongest_change_and_the_page_says_why(tmp_path):
+    hits = write(
+        tmp_path,
+        "a.csv",
+        "feature_set,name,active,active_rule,toxic,neighbor_1,neighbor_1_cosine\n"
+        "f,A,True,one,False,B,0.5\nf,B,False,one,False,A,0.5\n",
+    )
+    assert not any("Toxicity" in note for note in hits.table.notes)
+    assert "components" in hits.table.notes[1]
+    assert hits.table.notes[2].startswith("Nearest neighbor")

@@ -121,6 +121,7 @@ def all_cases():
 CASES = tuple(all_cases())
 #: Modules and the variants of their settings that are compared.
 VARIANTS = {
+    "CorrectIlluminationApply": ("divide", "divide, not clipped", "subtract"),
     "CorrectIlluminationCalculate": ("background", "regular"),
     "IdentifyPrimaryObjects": ("published", "intensity", "basic"),
     "IdentifySecondaryObjects": ("published", "border", "distance", "distance B", "propagation", "far"),

@@ -112,7 +112,13 @@ def configure(module, variant, channels):
 def configure_making(module, variant):
     """Give a module that creates objects or an image the settings of a variant; its output is `Found`."""
     name = module.module_name
-    if name == "CorrectIlluminationCalculate":
+    if name == "CorrectIlluminationApply":
+        pair = module.images[0]
+        pair.image_name.value, pair.illum_correct_function_image_name.value = "DNA", "RNA"
+        pair.corrected_image_name.value = "Found"
+        pair.divide_or_subtract.value = "Subtract" if variant == "subtract" else "Divide"
+        module.truncate_low.value = module.truncate_high.value = variant == "divide"
+    elif name == "CorrectIlluminationCalculate":
         module.image_name.value, module.illumination_image_name.value = "DNA", "Found"
         module.intensity_choice.value = "Background" if variant == "background" else "Regular"
         module.block_size.value = 7

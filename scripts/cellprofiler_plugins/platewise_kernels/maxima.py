@@ -1,12 +1,15 @@
-"""Local maxima of an image within its objects, pixel by pixel.
+"""Maxima within objects in one pass: the local ones of an image, and the highest label of another matrix.
 
-They replace those of centrosome, which compares all remaining pixels with each of their neighbors in turn.
+The former replace those of centrosome, which compares all remaining pixels with each of their neighbors in
+turn.
 """
 
 import centrosome.cpmorphology
 import numpy
+import scipy.ndimage
 
 from .compiled import compiled
+from .labels import is_plain
 
 
 @compiled
@@ -69,3 +72,22 @@ def is_local_maximum(image, labels, footprint):
     # Of the nearest neighbors one is likely to be brighter.
     steps = steps[numpy.argsort(distances, kind="stable")][(distances == 0).sum() :]
     return find_maxima(image, numpy.ascontiguousarray(labels), steps[:, 0].copy(), steps[:, 1].copy())
+
+
+@compiled
+def find_highest(values, labels, count):
+    """Return the highest of `values`, from 0 on, over labels 0..`count`; 0 for absent labels."""
+    found = numpy.zeros(count + 1, values.dtype)
+    for k in range(labels.size):
+        found[labels[k]] = max(found[labels[k]], values[k])
+    return found
+
+
+def maximum(values, labels=None, index=None):
+    """Replace scipy.ndimage.maximum of a label matrix over the objects of another."""
+    plain = labels is not None and numpy.ndim(index) == 1 and len(index) > 0 and is_plain(labels)
+    if not plain or numpy.shape(values) != labels.shape or not is_plain(values) or min(index) < 0:
+        return scipy.ndimage.maximum(values, labels, index)
+    flat = (numpy.ascontiguousarray(matrix, numpy.int32).ravel() for matrix in (values, labels))
+    found = find_highest(*flat, max(int(labels.max()), int(max(index))))
+    return found[numpy.asarray(index)].astype(values.dtype)

@@ -103,6 +103,21 @@ def get_least_maximum(values, labels, count):
 
 
 @compiled
+def swap(keys, order, one, other):
+    """Exchange two values and their positions in place.
+
+    Parameters
+    ----------
+    keys, order
+        The values, and their positions.
+    one, other
+        Which two are exchanged.
+    """
+    keys[one], keys[other] = keys[other], keys[one]
+    order[one], order[other] = order[other], order[one]
+
+
+@compiled
 def order_from(values, limit):
     """Return positions of all values, of which those from `limit` on are sorted as NumPy sorts them.
 
@@ -111,6 +126,8 @@ def order_from(values, limit):
     is. The result is empty where NumPy would change to another method, after too many uneven steps.
     """
     order = numpy.arange(values.size).astype(numpy.int32)
+    # The values move with their positions, so that memory is read in order.
+    keys = values.copy()
     waiting = numpy.empty((128, 3), numpy.int64)
     items = 0
     steps = 0
@@ -124,27 +141,27 @@ def order_from(values, limit):
             return order[:0]
         while last - first > SMALL:
             middle = first + ((last - first) >> 1)
-            if values[order[middle]] < values[order[first]]:
-                order[middle], order[first] = order[first], order[middle]
-            if values[order[last]] < values[order[middle]]:
-                order[last], order[middle] = order[middle], order[last]
-            if values[order[middle]] < values[order[first]]:
-                order[middle], order[first] = order[first], order[middle]
-            pivot = values[order[middle]]
+            if keys[middle] < keys[first]:
+                swap(keys, order, middle, first)
+            if keys[last] < keys[middle]:
+                swap(keys, order, last, middle)
+            if keys[middle] < keys[first]:
+                swap(keys, order, middle, first)
+            pivot = keys[middle]
             up = first
             down = last - 1
-            order[middle], order[down] = order[down], order[middle]
+            swap(keys, order, middle, down)
             while True:
                 up += 1
-                while values[order[up]] < pivot:
+                while keys[up] < pivot:
                     up += 1
                 down -= 1
-                while pivot < values[order[down]]:
+                while pivot < keys[down]:
                     down -= 1
                 if up >= down:
                     break
-                order[up], order[down] = order[down], order[up]
-            order[up], order[last - 1] = order[last - 1], order[up]
+                swap(keys, order, up, down)
+            swap(keys, order, up, last - 1)
             steps -= 1
             if pivot < limit:
                 first = up + 1
@@ -160,11 +177,14 @@ def order_from(values, limit):
                 first = up + 1
             items += 1
         for k in range(first + 1, last + 1):
+            key = keys[k]
             place = order[k]
             at = k
-            while at > first and values[place] < values[order[at - 1]]:
+            while at > first and key < keys[at - 1]:
+                keys[at] = keys[at - 1]
                 order[at] = order[at - 1]
                 at -= 1
+            keys[at] = key
             order[at] = place
         if items == 0:
             return order

@@ -2,7 +2,8 @@
 
 scipy.ndimage.correlate1d adds, for a symmetric filter, the pairs of pixels at equal distance on both
 sides, from the outermost pair inward. Here each step processes an entire row, which a processor
-does several pixels at a time; each pixel's own sum is the same.
+does several pixels at a time; each pixel's own sum is the same. Four pairs are added in one step, one after
+the other, so that the sums so far are read and written less often.
 """
 
 from functools import lru_cache
@@ -13,26 +14,66 @@ from .compiled import compiled
 
 
 @compiled
+def add_pair(line, one, other, weight):
+    """Add the weighted sums of two rows to a line of sums, in place.
+
+    Parameters
+    ----------
+    line
+        (width,) float64 sums so far, changed in place.
+    one, other
+        (width,) the rows.
+    weight
+        Of both rows.
+    """
+    for j in range(line.size):
+        line[j] += (numpy.float64(one[j]) + numpy.float64(other[j])) * weight
+
+
+@compiled
+def add_four_pairs(line, ones, others, weights):
+    """Add the weighted sums of four pairs of rows to a line of sums, in place, as four calls of `add_pair`.
+
+    Parameters
+    ----------
+    line
+        (width,) float64 sums so far, changed in place.
+    ones, others
+        (4, width) the rows; the pairs are the first of `ones` with the last of `others`, and so on.
+    weights
+        (4,) weight of each pair.
+    """
+    a, b, c, d = weights[0], weights[1], weights[2], weights[3]
+    for j in range(line.size):
+        total = line[j] + (numpy.float64(ones[0, j]) + numpy.float64(others[3, j])) * a
+        total += (numpy.float64(ones[1, j]) + numpy.float64(others[2, j])) * b
+        total += (numpy.float64(ones[2, j]) + numpy.float64(others[1, j])) * c
+        line[j] = total + (numpy.float64(ones[3, j]) + numpy.float64(others[0, j])) * d
+
+
+@compiled
 def along_columns(image, weights):
     """Filter along the columns; `weights`: from the outermost to the middle one of a symmetric filter."""
     height, width = image.shape
     radius = weights.size - 1
     out = numpy.empty((height, width), image.dtype)
     line = numpy.empty(width)
-    none = numpy.zeros(width, image.dtype)
+    # Pairs of which both pixels lie beyond the border add nothing.
+    first = max(0, radius - height + 1)
+    padded = numpy.zeros((height + 2 * radius, width), image.dtype)
+    padded[radius : radius + height] = image
     for i in range(height):
-        center = image[i]
+        rows = padded[i : i + 2 * radius + 1]
         for j in range(width):
-            line[j] = numpy.float64(center[j]) * weights[radius]
-        for k in range(radius):
-            away = radius - k
-            if i - away < 0 and i + away >= height:
-                continue
-            above = image[i - away] if i - away >= 0 else none
-            below = image[i + away] if i + away < height else none
-            weight = weights[k]
-            for j in range(width):
-                line[j] += (numpy.float64(above[j]) + numpy.float64(below[j])) * weight
+            line[j] = numpy.float64(rows[radius, j]) * weights[radius]
+        k = first
+        while k + 4 <= radius:
+            beyond = 2 * radius - k
+            add_four_pairs(line, rows[k : k + 4], rows[beyond - 3 : beyond + 1], weights[k : k + 4])
+            k += 4
+        while k < radius:
+            add_pair(line, rows[k], rows[2 * radius - k], weights[k])
+            k += 1
         for j in range(width):
             out[i, j] = line[j]
     return out
@@ -51,12 +92,20 @@ def along_rows(image, weights):
             padded[radius + j] = image[i, j]
         for j in range(width):
             line[j] = padded[radius + j] * weights[radius]
-        for k in range(radius):
-            left = padded[k : k + width]
-            right = padded[2 * radius - k : 2 * radius - k + width]
-            weight = weights[k]
+        k = 0
+        while k + 4 <= radius:
+            left = padded[k:]
+            right = padded[2 * radius - k - 3 :]
+            a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
             for j in range(width):
-                line[j] += (left[j] + right[j]) * weight
+                total = line[j] + (left[j] + right[j + 3]) * a
+                total += (left[j + 1] + right[j + 2]) * b
+                total += (left[j + 2] + right[j + 1]) * c
+                line[j] = total + (left[j + 3] + right[j]) * d
+            k += 4
+        while k < radius:
+            add_pair(line, padded[k : k + width], padded[2 * radius - k : 2 * radius - k + width], weights[k])
+            k += 1
         for j in range(width):
             out[i, j] = line[j]
     return out
@@ -117,6 +166,36 @@ def gaussian_inside(image, mask, sigma):
     else:
         inside, image = gaussian(mask.astype(float), sigma), numpy.where(mask, image, image.dtype.type(0))
     return gaussian(image, sigma) / (inside + numpy.finfo(float).eps)
+
+
+@compiled
+def correct(image, function, divide, low, high):
+    """Return an image divided by an illumination function, or the function subtracted from it.
+
+    Parameters
+    ----------
+    image, function
+        (height, width) float32.
+    divide
+        Whether to divide. A difference below 0 is 0.
+    low, high
+        Whether a result below 0 becomes 0, and one above 1 becomes 1.
+
+    Returns
+    -------
+    (height, width) float32.
+    """
+    none = numpy.float32(0)
+    lowest = none if low or not divide else numpy.float32(-numpy.inf)
+    highest = numpy.float32(1 if high else numpy.inf)
+    out = numpy.empty_like(image)
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            value = image[i, j] / function[i, j] if divide else image[i, j] - function[i, j]
+            # NaN is neither below nor above.
+            value = lowest if value < lowest else value
+            out[i, j] = highest if value > highest else value
+    return out
 
 
 @compiled

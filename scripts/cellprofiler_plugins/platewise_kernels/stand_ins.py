@@ -125,6 +125,24 @@ def relate_children(self, children):
     return self.relate_histogram(labels.overlaps(*flat, *counts))
 
 
+def histogram_from_labels(parents, children):
+    """Replace Objects.histogram_from_labels: the number of pixels that each parent shares with each child."""
+    matrices = parents, children
+    if parents.shape != children.shape or not all(labels.is_plain(matrix) for matrix in matrices):
+        return _histogram_from_labels(parents, children)
+    counts = [int(matrix.max()) for matrix in matrices]
+    flat = (numpy.ascontiguousarray(matrix, numpy.int32).ravel() for matrix in matrices)
+    return labels.overlaps(*flat, *counts)
+
+
+def areas(self):
+    """Replace Objects.areas: the number of pixels of each object."""
+    if self.volumetric or self.overlapping() or not labels.is_plain(self.segmented):
+        return _areas.fget(self)
+    matrix = numpy.ascontiguousarray(self.segmented, numpy.int32)
+    return labels.sizes(matrix.ravel(), int(matrix.max()))[1:]
+
+
 def indices(self):
     """Replace Objects.indices: 1 to the highest label."""
     if self.overlapping():
@@ -136,6 +154,8 @@ def indices(self):
 _Objects = cellprofiler_core.object._objects.Objects
 _relate_children = _Objects.relate_children
 _indices = _Objects.indices
+_areas = _Objects.areas
+_histogram_from_labels = _Objects.histogram_from_labels
 
 _ndimage = Instead(
     scipy.ndimage,
@@ -143,6 +163,7 @@ _ndimage = Instead(
     center_of_mass=labels.center_of_mass,
     distance_transform_edt=labels.distance_transform_edt,
     binary_dilation=labels.binary_dilation,
+    maximum=maxima.maximum,
     sum=labels.total,
     measurements=Instead(scipy.ndimage.measurements, sum=labels.total),
 )
@@ -156,6 +177,8 @@ OBJECTS = (
     (cellprofiler_core.object._objects, "scipy", _scipy),
     (cellprofiler_core.utilities.core.module.identify, "scipy", _scipy),
     (_Objects, "relate_children", relate_children),
+    (_Objects, "histogram_from_labels", staticmethod(histogram_from_labels)),
+    (_Objects, "areas", property(areas)),
     (_Objects, "indices", property(indices)),
 )
 #: Called by thresholds for smoothing and measuring.

@@ -23,6 +23,23 @@ INDEPENDENT = 1e-14
 
 
 @compiled
+def get_bytes(image, scale):
+    """Return a float image, 0 to 1, as whole numbers from 0 to 255, and whether a value lies beyond -1 and 1.
+
+    `scale` is 255 in the type of the image: the arithmetic is that of skimage.util.img_as_ubyte.
+    """
+    out = numpy.empty(image.shape, numpy.uint8)
+    beyond = False
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            value = image[i, j]
+            beyond |= (value < -1) | (value > 1)
+            level = numpy.int32(numpy.rint(value * scale))
+            out[i, j] = numpy.uint8(min(max(level, numpy.int32(0)), numpy.int32(255)))
+    return out, beyond
+
+
+@compiled
 def n_log_n(count, logs):
     """Return count * log2(count) from the table `logs`, or computed beyond its end."""
     return logs[count] if count < logs.size else count * numpy.log2(float(count))
