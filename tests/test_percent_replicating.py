@@ -189,6 +189,11 @@ def test_a_single_perturbation_has_no_null():
     assert row["message"].startswith("only one perturbation: there are no wells of different perturbations")
 
 
+def test_profiles_without_correlations_say_why():
+    row, _, _ = score_condition(join_plates(plates(20, 4, controls=8, features=1)), **QUICK)
+    assert "112 wells left out, which have no correlation because there is only one feature" in row["message"]
+
+
 def test_a_pattern_without_a_null_makes_no_call():
     wells = join_plates(plates(25, [2] * 24 + [3], effect=1))
     _, table, _ = score_condition(wells, **QUICK)

@@ -170,6 +170,14 @@ def get_incomplete_wells(metadata: pd.DataFrame, values: np.ndarray) -> pd.DataF
     )
 
 
+def describe_constant(wells: int, features: int) -> list[str]:
+    """Return the sentence on wells whose features are all equal; no sentence if there are none."""
+    if not wells:
+        return []
+    because = "there is only one feature" if features == 1 else "all of their features are equal"
+    return [f"{number_of(wells, 'well')} left out, which have no correlation because {because}"]
+
+
 def describe_incomplete(metadata: pd.DataFrame, incomplete: np.ndarray) -> list[str]:
     """Return the sentence that names the incomplete wells; none if there are none."""
     if not incomplete.any():

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from lib.controls import find_control_kinds
 from lib.errors import InputError, join_names, number_of
 from lib.gaps import (
+    describe_constant,
     describe_filled,
     describe_incomplete,
     fill_gaps,
@@ -204,14 +205,13 @@ def split_wells(
 ) -> tuple[Wells, Wells]:
     """Return the wells whose perturbations are scored, and the negative controls, on complete features.
 
-    `dropped` counts what is left out: wells without a perturbation (empty, not annotated), wells without any
-    value, wells with too few cells, incomplete wells and the features that other wells lack (the rule of
-    `lib.gaps`), wells whose features are all equal (they have no correlation). The scored wells carry their
-    perturbation in a column `perturbation`.
+    `dropped` counts what is left out: wells without a perturbation, without any value, or with too few cells,
+    incomplete wells and the features that other wells lack (the rule of `lib.gaps`), and wells whose features
+    are all equal, which have no correlation. The column `perturbation` is added.
     """
     both, number = get_wells_to_score(wells, group, positive_controls)
-    scored = replace(both, metadata=both.metadata.iloc[:number], values=both.values[:number])
     rest = both.metadata.iloc[number:].reset_index(drop=True)
+    scored = replace(both, metadata=both.metadata.iloc[:number], values=both.values[:number])
     return scored, replace(both, metadata=rest, values=both.values[number:])
 
 
@@ -250,6 +250,7 @@ def get_wells_to_score(
     notes += describe_repeated(wells.metadata.iloc[rows], values)
     notes += describe_alike(perturbation[scored].unique())
     flat = apply_by_rows(values, lambda part: (part == part[:, :1]).all(axis=1))
+    notes += describe_constant(int(flat.sum()), values.shape[1])
     dropped = {
         **wells.dropped,
         "features_missing": int(gappy.sum()),
@@ -258,10 +259,9 @@ def get_wells_to_score(
         "wells_incomplete": int(incomplete.sum()),
         "wells_constant": int(flat[: scored.sum()].sum()),
     }
-    number = int(scored.sum() - flat[: scored.sum()].sum())
-    if flat.any():
-        rows, values = rows[~flat], values[~flat]
-    metadata = wells.metadata.assign(perturbation=perturbation).iloc[rows].reset_index(drop=True)
+    number = int(scored.sum()) - dropped["wells_constant"]
+    metadata = wells.metadata.assign(perturbation=perturbation).iloc[rows[~flat]].reset_index(drop=True)
+    values = values[~flat] if flat.any() else values
     features = [name for name, gone in zip(wells.features, gappy, strict=True) if not gone]
     return Wells(metadata, values, features, dropped, (*wells.notes, *notes)), number
 
