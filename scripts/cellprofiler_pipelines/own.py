@@ -8,7 +8,6 @@ is for CellProfiler's window or a cluster is left out. Each difference is one li
 import csv
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from cellprofiler_pipelines.assembly import Assembly
@@ -23,6 +22,7 @@ from cellprofiler_pipelines.own_loaded import (
     find_missing_metadata,
     select_loaded_images,
 )
+from cellprofiler_pipelines.own_old_modules import replace_old_module
 from cellprofiler_pipelines.own_values import check_values
 from cellprofiler_runner.loading import load
 from lib.errors import InputError, join_names
@@ -35,11 +35,6 @@ METADATA = ("Plate", "Well", "Site")
 # SQLite's limit of columns is 2,000; ExportToDatabase adds some columns.
 WIDEST_DATABASE = 1900
 TABLE = "load_data.csv"
-# Formats that CellProfiler 4 no longer writes, and what is written in their place.
-FORMATS = {"mat": "npy", "bmp": "png"}
-# The oldest revision of SaveImages that CellProfiler 4 can read.
-FIRST_SAVE_IMAGES = 11
-FORMAT_SETTINGS = ("Saved file format", "Select the file format to use")
 
 
 class Changes:
@@ -105,7 +100,7 @@ def assemble_own_pipeline(path, kind, channels, objects, log, rescale=None):
     images = [f"Orig{name}" for name in channels]
     if kind == "analysis":
         images += [f"Illum{name}" for name in channels]
-    known = [replace_unknown_formats(module, changes) for module in kept]
+    known = [replace_old_module(module, changes) for module in kept]
     kept = [module for module in known if module is not None]
     assembly = Assembly()
     with tempfile.TemporaryDirectory() as folder:
@@ -156,30 +151,6 @@ def assemble_own_pipeline(path, kind, channels, objects, log, rescale=None):
                 changes.add("ExportToSpreadsheet", "is added")
                 export(assembly, objects)
     return assembly
-
-
-def replace_unknown_formats(module, changes):
-    """Return a module of a file with a format that CellProfiler 4 writes; None if there is none.
-
-    CellProfiler 4 brings SaveImages up to date from revision 11, and not with the formats `mat` and `bmp` or
-    when it saves objects. It would read an older revision's settings in a wrong order.
-    """
-    if module.name != "SaveImages":
-        return module
-    revision = module.attributes.get("variable_revision_number")
-    if isinstance(revision, int) and revision < FIRST_SAVE_IMAGES:
-        changes.add(module.name, f"is left out: CellProfiler 4 cannot read its revision {revision}")
-        return None
-    if ("Select the type of image to save", "Objects") in module.settings:
-        changes.add(module.name, "is left out: CellProfiler 4 saves no objects, only images of them")
-        return None
-    settings = []
-    for text, value in module.settings:
-        instead_of = FORMATS.get(value) if text in FORMAT_SETTINGS else None
-        if instead_of:
-            changes.add(module.name, f"saves .{instead_of}: CellProfiler 4 writes no .{value} files")
-        settings.append((text, instead_of or value))
-    return replace(module, settings=tuple(settings))
 
 
 def write_header(images, path):

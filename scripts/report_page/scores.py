@@ -76,7 +76,10 @@ def collect_drawn_scores(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the scores that the first screen draws, by metric: title, unit, chance, and all numbers.
 
-    The parameters are those of `score_tables`.
+    Parameters
+    ----------
+    results, tables, history, feature_sets
+        Those of `score_tables`.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for metric, value, title, unit in SCORES:

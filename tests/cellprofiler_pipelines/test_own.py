@@ -1,6 +1,5 @@
 """A user's own pipeline: formats that CellProfiler 4 no longer writes, and illumination functions."""
 
-import io
 import json
 import re
 import subprocess
@@ -10,48 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from cellprofiler_pipelines.own import Changes, count_widest_table, replace_unknown_formats
+from cellprofiler_pipelines.own import count_widest_table
 from cellprofiler_pipelines.own_functions import find_misused_function
 from illumination import find_function
 from lib.config import complete_config
 from lib.errors import InputError
-from lib.pipeline_files import PipelineModule, read_pipeline
+from lib.pipeline_files import read_pipeline
 from workflow import PROJECT
 
 CHANNELS = ("DNA", "BrightfieldH")
-
-
-def save_images(*settings: tuple[str, str]) -> PipelineModule:
-    return PipelineModule("SaveImages", 1, {"enabled": True}, settings)
-
-
-@pytest.mark.unit
-@pytest.mark.parametrize(("old", "new"), [("mat", "npy"), ("bmp", "png"), ("tif", "tif")])
-@pytest.mark.parametrize("text", ["Saved file format", "Select the file format to use"])
-def test_formats_that_are_gone(text, old, new):
-    log = io.StringIO()
-    module = save_images(("Select the image to save", "mat"), (text, old))
-    found = replace_unknown_formats(module, Changes("own.cppipe", log))
-    # Only the format changes, not an image that has its name.
-    assert found.settings == (("Select the image to save", "mat"), (text, new))
-    assert (f"saves .{new}: CellProfiler 4 writes no .{old} files" in log.getvalue()) == (old != new)
-
-
-@pytest.mark.unit
-def test_saved_objects_are_left_out():
-    log = io.StringIO()
-    module = save_images(("Select the type of image to save", "Objects"))
-    assert replace_unknown_formats(module, Changes("own.cppipe", log)) is None
-    assert "SaveImages is left out" in log.getvalue()
-
-
-@pytest.mark.unit
-@pytest.mark.parametrize(("revision", "kept"), [(7, False), (10, False), (11, True), (16, True)])
-def test_pictures_whose_settings_cellprofiler_4_would_read_in_a_wrong_order_are_left_out(revision, kept):
-    log = io.StringIO()
-    module = PipelineModule("SaveImages", 1, {"variable_revision_number": revision}, (("a", "b"),))
-    assert (replace_unknown_formats(module, Changes("own.cppipe", log)) is not None) == kept
-    assert (f"cannot read its revision {revision}" in log.getvalue()) != kept
 
 
 @pytest.mark.unit
