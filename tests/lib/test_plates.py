@@ -194,7 +194,7 @@ def test_plate_order():
     assert sorted(wells, key=get_well_order) == ["A02", "A10", "B02", "AA01"]
 
 
-@pytest.mark.parametrize("text", ["", "A", "1A", "A00", "A--1", "ABC1"])
+@pytest.mark.parametrize("text", ["", "A", "1", "1-1", "1AB2", "A00", "A--1", "ABC1"])
 def test_text_that_is_not_a_well_is_refused(text):
     with pytest.raises(InputError, match="is not a valid well"):
         get_well_name(text)
