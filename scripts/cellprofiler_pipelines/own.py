@@ -304,11 +304,13 @@ def use_output_folder(module, pipeline, aliases, changes):
             change(setting, "No", report)
     elif name == "CalculateStatistics":
         if tags := find_missing_controls(module, METADATA):
-            report(f"is left out: it needs the metadata {join_names(tags)}, which there are not")
+            report(f"is left out: it needs the metadata {join_names(tags)}, which the image table lacks")
             return False
     elif name == "SaveImages":
         if tags := find_missing_metadata(module, METADATA):
-            report(f"is left out: its file name needs the metadata {join_names(tags)}, which there are not")
+            report(
+                f"is left out: its file name needs the metadata {join_names(tags)}, which the image table lacks"
+            )
             return False
         if module.file_format.value == "mat":
             report("saves .npy: CellProfiler 4 writes no .mat files")

@@ -1,5 +1,4 @@
-"""Illumination functions of a user's pipelines: those that it calculates are saved as .npy, and those that it
-uses are checked."""
+"""Illumination functions of a user's pipeline: save those that it makes, and check those that it uses."""
 
 from cellprofiler_pipelines.outputs import save_image
 from lib.errors import InputError, join_names
