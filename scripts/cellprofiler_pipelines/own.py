@@ -308,9 +308,8 @@ def use_output_folder(module, pipeline, aliases, changes):
             return False
     elif name == "SaveImages":
         if tags := find_missing_metadata(module, METADATA):
-            report(
-                f"is left out: its file name needs the metadata {join_names(tags)}, which the image table lacks"
-            )
+            names = join_names(tags)
+            report(f"is left out: its file name needs the metadata {names}, which the image table lacks")
             return False
         if module.file_format.value == "mat":
             report("saves .npy: CellProfiler 4 writes no .mat files")
