@@ -104,3 +104,22 @@ def test_an_option_of_a_late_step_reruns_that_step_and_what_follows(experiment):
     assert counted["chain_step"] == 1
     assert counted["chain_plate"] == 3
     assert "chain_step_of_plate" not in counted
+
+
+@pytest.mark.parametrize(("order", "repeated"), [("name", 0), ("sample_sheet", 2)])
+def test_another_order_of_the_sample_sheet_repeats_the_steps_that_take_it(experiment, order, repeated):
+    """`rank_int` and `sphere` process all plates; the normalization of each plate has no order."""
+    config, sheet = experiment / "config.yaml", experiment / "plates.tsv"
+    before = {file: file.read_text() for file in (config, sheet)}
+    chains = {**CHAINS, "own": {"steps": CHAINS["own"], "plate_order": order}}
+    config.write_text(yaml.safe_dump(yaml.safe_load(before[config]) | {"chains": chains}))
+    header, *rows = before[sheet].splitlines()
+    try:
+        assert jobs(experiment) == {}
+        sheet.write_text("\n".join([header, *rows[::-1]]) + "\n")
+        counted = jobs(experiment)
+    finally:
+        for file, text in before.items():
+            file.write_text(text)
+    assert counted["chain_step"] == repeated
+    assert "chain_step_of_plate" not in counted
