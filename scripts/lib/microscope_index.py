@@ -8,7 +8,7 @@ import re
 import unicodedata
 import xml.etree.ElementTree as ET
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -22,6 +22,7 @@ from lib.microscopes.harmony import FILE as HARMONY
 from lib.microscopes.harmony import read_harmony
 from lib.microscopes.index import Index, IndexImage
 from lib.microscopes.metaxpress import FILE as METAXPRESS
+from lib.microscopes.metaxpress import FOLDERS as FOLDER_OF_IMAGES
 from lib.microscopes.metaxpress import read_metaxpress
 from lib.plates import find_name
 
@@ -46,7 +47,8 @@ KINDS = {
 def find_indexes(folder: Path) -> list[tuple[str, Path]]:
     """Find the index files in a folder and its subfolders: the kind and path of each.
 
-    Of two Harmony indexes in one folder, `Index.xml` (the newer kind) is taken.
+    Of two Harmony indexes in one folder, `Index.xml` (the newer kind) is taken. MetaXpress copies a plate's
+    index into the folder of each time point and plane: the one above these folders is taken.
     """
     found: dict[Path, tuple[str, Path]] = {}
     for root, names in walk_folders(folder):
@@ -55,7 +57,25 @@ def find_indexes(folder: Path) -> list[tuple[str, Path]]:
             if kind and not name.startswith("."):
                 place = Path(root) if kind != "MetaXpress" else Path(root, name)
                 found[place] = (kind, Path(root, name))
-    return [found[place] for place in sorted(found)]
+    return [found[place] for place in sorted(found) if not is_a_copy(place, found)]
+
+
+def is_a_copy(place: Path, found: Collection[Path]) -> bool:
+    """Return whether an index lies in a time point's or a plane's folder of ImageXpress, below its original.
+
+    Parameters
+    ----------
+    place
+        The path of an index of MetaXpress, or the folder of another index.
+    found
+        The places of all indexes.
+    """
+    folder = place.parent
+    while FOLDER_OF_IMAGES.fullmatch(folder.name):
+        folder = folder.parent
+        if folder / place.name in found:
+            return True
+    return False
 
 
 def find_index(folder: Path, plate: str) -> Index:

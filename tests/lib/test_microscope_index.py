@@ -248,6 +248,21 @@ def test_metaxpress_takes_planes_and_not_their_projection(tmp_path):
     ]
 
 
+def test_metaxpress_copies_its_index_into_the_folders_of_time_points_and_planes(tmp_path):
+    """As it exports plates; a barcode that was imaged twice has two indexes nevertheless."""
+    for place in ("", "TimePoint_1", "TimePoint_1/ZStep_0", "TimePoint_1/ZStep_1", "TimePoint_2"):
+        write_htd(tmp_path / "9987_Plate_3434" / place / "9987.HTD", ["B02"], ["DAPI"], stacks=True)
+    for place in ("ZStep_0", "ZStep_1"):
+        (tmp_path / "9987_Plate_3434" / "TimePoint_1" / place / "9987_B02.TIF").write_bytes(b"x")
+    index = find_index(tmp_path, "9987")
+    assert index.path == tmp_path / "9987_Plate_3434" / "9987.HTD"
+    assert keys(index.images) == [("B02", "1", "1", "1", "1")]
+    assert find_index(index.path.parent / "TimePoint_1" / "ZStep_1", "9987").images
+    write_htd(tmp_path / "9987_Plate_3435" / "9987.HTD", ["B02"], ["DAPI"])
+    with pytest.raises(InputError, match=r"2 indexes .*: 9987_Plate_3434/9987\.HTD, 9987_Plate_3435"):
+        find_index(tmp_path, "9987")
+
+
 def test_metaxpress_takes_identifiers_in_brackets_and_an_index_that_was_renamed(tmp_path):
     write_htd(tmp_path / "renamed.htd", ["A01"], ["DAPI", "FITC"])
     identifier = "[E3A0F1A2-0B1C-4D2E-8F00-0123456789AB]"
