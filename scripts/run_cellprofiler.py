@@ -24,6 +24,7 @@ from pathlib import Path
 from cellprofiler_runner import starting
 from cellprofiler_runner.loading import load
 from cellprofiler_runner.progress import Progress
+from cellprofiler_runner.rows import limit_rows
 from lib.errors import InputError
 from lib.sites import get_barcode
 
@@ -53,6 +54,7 @@ def run(pipeline, first, last, output, progress):
     )
     if not tables.obstacle:
         replace_exports(tables, objects_go)
+    limit_rows(pipeline, first, last)
     problems = collect_problems(pipeline, progress)
 
     def begin(module, _, __, sites):

@@ -3,21 +3,92 @@
 Plain 8- and 16-bit TIFF and PNG files are read by `platewise_kernels.image_files`; everything else
 by Bio-Formats, as usual. A damaged file causes an error that names it. Images in object storage are fetched
 when their site is measured. Stacks, channels of a file and OME-Zarr images are read by `lib.plane_reader`.
+Of the image table, only the rows of the run are converted and stored (`platewise_kernels.image_table`).
 """
 
 import hashlib
+import io
+from contextlib import contextmanager
 
 import cellprofiler_core.modules.loaddata as builtin
 import numpy
+from cellprofiler_core.constants.measurement import (
+    GROUP_INDEX,
+    GROUP_LENGTH,
+    GROUP_NUMBER,
+    IMAGE,
+    IMAGE_NUMBER,
+)
 
 from platewise_kernels.checked_image import CheckedImage, get_rescaling, make_checked_provider
 from platewise_kernels.fetched_image import FetchedImage, get_address
 from platewise_kernels.image_files import may_be_plain, read_plane
+from platewise_kernels.image_table import number_rows, read_table, summarize, write_text
 from platewise_kernels.referenced_image import ReferencedImage, is_reference
 
 
 class LoadData(builtin.LoadData):
-    """CellProfiler's LoadData with a faster reader."""
+    """CellProfiler's LoadData with a faster reader.
+
+    `rows`: first and last ImageNumber of the run, if no module looks at other rows; None for all rows.
+    """
+
+    rows = None
+    _text = None
+
+    def open_csv(self, do_not_cache=False):
+        """Return the open image table, or what is read in its place."""
+        return super().open_csv(do_not_cache) if self._text is None else io.StringIO(self._text)
+
+    @contextmanager
+    def _instead(self, text):
+        """Let CellProfiler read a text in place of the image table."""
+        self._text = text
+        try:
+            yield
+        finally:
+            self._text = None
+
+    def get_measurement_columns(self, pipeline):
+        """Return names and types of the columns, which depend on all rows of the image table."""
+        known = "measurement_columns" in self.get_cache_info()
+        table = None if known else read_table(self.csv_path)
+        with self._instead(self._text if table is None else summarize(*table)):
+            return super().get_measurement_columns(pipeline)
+
+    def prepare_run(self, workspace):
+        """Store the rows of the run, with the numbers and groups that they have in the whole table."""
+        numbering = self._number_rows(workspace)
+        if numbering is None:
+            return super().prepare_run(workspace)
+        header, found = numbering
+        first, last = self.rows
+        part = slice(first - 1, last)
+        measurements = workspace.measurements
+        numbers = numpy.arange(first, first + len(found.rows[part]))
+        measurements.hdf5_dict.add_all(IMAGE, IMAGE_NUMBER, numbers, numbers)
+        with self._instead(write_text(header, found.rows[part])):
+            prepared = super().prepare_run(workspace)
+        for feature, values in (
+            (GROUP_NUMBER, found.numbers),
+            (GROUP_INDEX, found.indexes),
+            (GROUP_LENGTH, found.lengths),
+        ):
+            measurements.add_all_measurements(IMAGE, feature, values[part])
+        return prepared
+
+    def _number_rows(self, workspace):
+        """Return the image table's header and numbered rows; None if all rows have to be stored."""
+        if self.rows is None or self.wants_rows.value or workspace.measurements.image_set_count:
+            return None
+        table = read_table(self.csv_path)
+        if table is None:
+            return None
+        types = {name: kind for _, name, kind, *_ in self.get_measurement_columns(workspace.pipeline)}
+        grouped = self.wants_images.value and self.wants_image_groupings.value
+        keys = [f"Metadata_{name}" for name in self.metadata_fields.selections] if grouped else []
+        numbering = number_rows(*table, keys, types)
+        return None if numbering is None else (table[0], numbering)
 
     def fetch_provider(self, name, measurements, is_image_name=True):
         """Return the provider of the image `name` of the current site."""

@@ -6,6 +6,7 @@ kept         the same with modules that look back at all sites at the end of the
 named        the same with a table of another name
 database     the same with a measurement that is made twice, also exported to a database
 skipped      sites without nuclei are flagged and skipped before anything else is measured
+images       nothing but the intensities of the images
 
 They are saved as CellProfiler's window saves them, with the window of each module open.
 """
@@ -135,12 +136,15 @@ def export_named(assembly):
 def main(folder):
     """Write the pipelines."""
     cellprofiler_core.preferences.set_headless()
-    for name in ("everything", "kept", "named", "database", "skipped"):
+    for name in ("everything", "kept", "named", "database", "skipped", "images"):
         assembly = Assembly()
         load_data(assembly, "load_data.csv", "Plate,Well,Site")
         if name == "skipped":
             flag_dark_images(assembly)
-        segment_and_measure(assembly)
+        if name == "images":
+            assembly.add("MeasureImageIntensity", [("Select images to measure", "DNA")])
+        else:
+            segment_and_measure(assembly)
         if name == "kept":
             assembly.add("MeasureImageQuality", [])
             assembly.add(
