@@ -227,7 +227,7 @@ def get_plate_to_compare():
 def get_cellprofiler_version():
     """Return CellProfiler's name in the Methods paragraph, with its version if the workflow installs it."""
     if CONFIG["cellprofiler"]["environment"] not in ("built", "conda", "container"):
-        return "CellProfiler (an installation of our own)"
+        return "CellProfiler (custom installation)"
     lock = (PLATEWISE / "envs" / "cellprofiler.txt").read_text()
     return f"CellProfiler {re.search(r'^cellprofiler==([0-9.]+)', lock, re.M)[1]}"
 

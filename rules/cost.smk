@@ -38,6 +38,6 @@ rule cost:
         currency=CONFIG["cost"]["currency"],
         code=code_digest("cost.py"),
     message:
-        "What each stage took and what the experiment costs"
+        "Resources of each stage, and cost of the experiment"
     script:
         "../scripts/cost.py"

@@ -30,6 +30,6 @@ rule draft:
         asked=time.time(),
         experiment=DRAFTED["experiment"],
     message:
-        "Looking into {params.images}{params.dataset}"
+        "Examining {params.images}{params.dataset}"
     script:
         "../scripts/draft.py"

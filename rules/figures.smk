@@ -203,7 +203,7 @@ rule plot_position_effects:
         },
         code=code_digest("plot_position_effects.py"),
     message:
-        "{wildcards.condition}: effects of the position ({wildcards.feature_set})"
+        "{wildcards.condition}: position effects ({wildcards.feature_set})"
     script:
         "../scripts/plot_position_effects.py"
 

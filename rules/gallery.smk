@@ -185,6 +185,6 @@ rule gallery:
         ],
         code=code_digest("gallery_uploads.py"),
     message:
-        "What is to be uploaded to the Gallery, and where"
+        "List of folders to upload to the Gallery"
     script:
         "../scripts/gallery_uploads.py"

@@ -85,6 +85,6 @@ if get_judged_levels(EXPERIMENT):
             seed=BENCHMARK["seed"],
             code=code_digest("judge_chains.py"),
         message:
-            "All steps of all chains side by side"
+            "Figure of all steps of all chains"
         script:
             "../scripts/judge_chains.py"

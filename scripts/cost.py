@@ -135,7 +135,7 @@ def main(
         table.to_csv(part, index=False, float_format="%.4g")
     text = table.to_string(index=False, na_rep="", float_format="{:.4g}".format)
     heading = "" if price is None else f" (experiment_price in {currency})"
-    print(f"What each stage took, and what the experiment takes{heading}:\n{text}")
+    print(f"The resources that each stage used, and those that the experiment needs{heading}:\n{text}")
     logging.info("%d jobs measured", len(measured))
 
 

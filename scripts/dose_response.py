@@ -233,7 +233,7 @@ def draw_figure(series: Series, curves: pd.DataFrame, compounds: pd.DataFrame, t
     """
     names = compounds["compound"].head(DRAWN).tolist() if len(compounds) else []
     if not names:
-        return draw_nothing("No compound with a dose: no curve to draw.")
+        return draw_nothing("No compound has a dose: there is no curve to draw.")
     responses = [name for name in (ALL_FEATURES, CELL_COUNT) if name in series.responses]
     figure, grid = plt.subplots(
         len(names),

@@ -41,8 +41,8 @@ def main(
     if not kept:
         counts = dropped["operation"].value_counts().items()
         raise InputError(
-            f"{join_names(paths, 3)}: feature selection leaves no feature; dropped "
-            f"were {join_names(f'{count} by {operation}' for operation, count in counts)}. Relax the "
+            f"{join_names(paths, 3)}: feature selection leaves no feature; it drops "
+            f"{join_names(f'{count} by {operation}' for operation, count in counts)}. Relax the "
             "thresholds of feature_select in the config, or look at the plate's normalized profiles."
         )
     logging.info("%d features kept, %d dropped", len(kept), dropped["feature"].nunique())

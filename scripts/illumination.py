@@ -102,9 +102,9 @@ def check_functions(channels, folder, plate, apply):
         if (zeros and apply == "Divide") or (zeros == len(values) and apply == "own"):
             raise InputError(
                 f"Plate {plate}: {zeros:,} of {len(values):,} pixels of the illumination function of channel "
-                f"{channel} are 0 or less, and images are divided by it. Pixels that are black in every "
-                "image (a channel without light, a black frame around the image) do that. Replace the images "
-                "of this channel, or take it out of assay.channels in the config; or set "
+                f"{channel} are 0 or less, and images are divided by it. This happens if pixels are black in "
+                "every image (a channel without light, a black frame around the image). Replace the images "
+                "of this channel, or remove it from assay.channels in the config; or set "
                 "assay.illumination.apply to None."
             )
     if len(set(shapes.values())) > 1:

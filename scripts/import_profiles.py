@@ -83,14 +83,14 @@ def get_rows_of_plate(
         wells = profiles["Metadata_Well"][named.isna()]
         raise InputError(
             f"{path} has rows without a plate in {column}: well {join_names(wells, 5)}. Write the plate into "
-            "each row, or take the rows out."
+            "each row, or remove these rows."
         )
     there = named.unique().tolist()
     meant = find_name(plate, there)
     if len(meant) != 1:
         raise InputError(
             f"{path} has no well of plate {plate}; it has {join_names(there, 5)} in {column}. Write the "
-            "file's name of the plate into the sample sheet, or correct the file."
+            "name that the file uses for the plate into the sample sheet, or correct the file."
         )
     same = [name for name in sharing if name != plate and find_name(name, there) == meant]
     if same or sharing.count(plate) > 1:
@@ -167,7 +167,7 @@ def take_plate(profiles: pd.DataFrame, path: str | Path, plate: Mapping[str, str
     renamed = {column: column.replace("Metadata_", "Metadata_profiles_", 1) for column in differing}
     for column, kept in renamed.items():
         logging.warning(
-            "plate %s: the sample sheet says %s for %s, and %s says otherwise (%s): the sheet's is taken, "
+            "plate %s: the sample sheet says %s for %s, and %s says otherwise (%s): the sheet's is used, "
             "and the profiles' is kept as %s",
             *(name, constant[column], column, Path(path).name),
             *(join_names(profiles[column].dropna().unique(), 3), kept),

@@ -36,9 +36,9 @@ VERDICTS = {
     (1, 1): "mixes batches better and raises the biology",
     (0, -1): "lowers the biology without mixing batches better",
     (0, 0): "changes neither mixing nor biology",
-    (0, 1): "raises the biology; mixing stays",
+    (0, 1): "raises the biology and leaves mixing unchanged",
     (-1, -1): "lowers both mixing and biology",
-    (-1, 0): "mixes batches less; the biology stays",
+    (-1, 0): "mixes batches less and keeps the biology",
     (-1, 1): "raises the biology and mixes batches less",
 }
 # The panels of the figure: title, the measures in it with their words.

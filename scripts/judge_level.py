@@ -108,7 +108,9 @@ def choose_wells(wells: Wells, group: str | Sequence[str], most: int, seed: int)
     chosen += rng.choice(controls, int(share * len(controls)), replace=False).tolist()
     kept = np.zeros(len(both), dtype=bool)
     kept[chosen] = True
-    note = f"{number_of(int(kept.sum()), 'well')} of {len(both)} judged, of randomly chosen perturbations"
+    note = (
+        f"{number_of(int(kept.sum()), 'well')} of {len(both)} judged: those of randomly chosen perturbations"
+    )
     return replace(both.where(kept), notes=(*both.notes, note))
 
 

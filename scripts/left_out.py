@@ -43,7 +43,7 @@ VARIES = re.compile(r"\S*[/\\]\S+|\w\S*\.[A-Za-z]\w*|-?\d+([.,]\d+)?(e[+-]?\d+)?
 MOST_NAMES = 50
 # Columns of the scores that count what a condition lacks, what they count, and the reason.
 OF_SCORES = {
-    "wells_without_perturbation": ("well", "no perturbation: empty, or not known to the plate map"),
+    "wells_without_perturbation": ("well", "no perturbation: empty, or not in the plate map"),
     "wells_without_values": ("well", "no value in any feature"),
     "wells_incomplete": ("well", "more than a tenth of the features is missing"),
     "wells_constant": ("well", "all features are equal"),

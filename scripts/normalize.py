@@ -94,7 +94,7 @@ def choose_reference_wells(
             + (f"; {join_names(lacking)} have too few cells or features" if lacking else "")
             + f"; normalizing needs {minimum} (normalize.minimum_wells). Check the plate map, the annotation "
             "table and controls.negcon; or set normalize.to to [all] and feature_select.reference to all; or "
-            "take the plate out of the sample sheet, since its batch and the benchmark wait for it."
+            "remove the plate from the sample sheet, since its batch and the benchmark wait for it."
         )
     return chosen
 

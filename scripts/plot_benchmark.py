@@ -96,7 +96,7 @@ FIGURES: dict[str, tuple[str, tuple[Column, ...]]] = {
     ),
     "mean_average_precision": ("Replicates retrieved among negative controls", PRECISION),
     "mean_average_precision_matching": (
-        "Perturbations with one {relation} retrieved among others",
+        "Perturbations with the same {relation} retrieved among others",
         PRECISION,
     ),
 }

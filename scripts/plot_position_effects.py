@@ -178,7 +178,7 @@ def draw_positions(means: pd.DataFrame, pairs: pd.DataFrame, title: str, suffix:
     draw_means(grid[1, 0], means, "row")
     draw_means(grid[1, 1], means, "column")
     grid[1, 1].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    figure.suptitle(f"{title}: effects of the position", fontsize=11, x=0.01, ha="left")
+    figure.suptitle(f"{title}: position effects", fontsize=11, x=0.01, ha="left")
     return figure
 
 

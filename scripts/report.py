@@ -274,7 +274,7 @@ def collect_content(
             pd.DataFrame(versions, columns=["software", "version"]), "versions", "Versions"
         ),
         "times": make_table(runs.run_times(results.path("benchmarks")), "times", "Run time of each stage"),
-        "inputs": make_table(runs.find_outside_inputs(inputs), "inputs", "What went in", link_to(digests)),
+        "inputs": make_table(runs.find_outside_inputs(inputs), "inputs", "Input files", link_to(digests)),
         "config": yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True),
         "folders": [
             (words, link_to(f"{folder}/"))

@@ -78,7 +78,7 @@ def run(pipeline, first, last, output, progress):
     status = get_exit_status(measurements)
     if status != "Complete":
         raise RunError(
-            f"CellProfiler ended at {progress} without an error, but not completely ({status}). {REMEDY}"
+            f"CellProfiler ended at {progress} without an error, but did not finish ({status}). {REMEDY}"
         )
     measurements.close()
     progress.finish_site()

@@ -62,7 +62,9 @@ def read_site(
             image = image[..., :3].mean(axis=-1)
         if image.ndim != 2 or (images and image.shape != images[0].shape):
             sizes = f", and {channels[0]} is {images[0].shape}" if images else ""
-            raise InputError(f"{path} is {image.shape}{sizes}; the channels of a site must have one size.")
+            raise InputError(
+                f"{path} is {image.shape}{sizes}; the channels of a site must have the same size."
+            )
         images.append(correct(image, functions.get(channel), apply))
     return np.stack(images).astype(np.float32)
 

@@ -77,7 +77,7 @@ def test_broken_python_shim_is_passed_over(tmp_path):
 
 def test_python_of_a_command(tmp_path):
     command = executable(tmp_path / "cellprofiler", "")
-    with pytest.raises(InputError, match="does not tell which Python"):
+    with pytest.raises(InputError, match="does not say which Python"):
         find_python(str(command))
     # A long path or one with spaces: the first line is a shell's, the Python lies beside.
     executable(tmp_path / "python", "")

@@ -309,7 +309,7 @@ def test_values_that_a_module_does_not_take_are_named(modules, written):
         OLD.replace("Run all metrics?:Yes", "Run all metrics?:Faster"),
     )
     assert copy
-    assert "MeasureColocalization (module 3) got the value Faster for `Run all metrics?`" in message
+    assert "MeasureColocalization (module 3) received the value Faster for `Run all metrics?`" in message
     # CellProfiler's own examples have the word of another setting there.
     new = OLD.replace("Run all metrics?:Yes", "Run all metrics?:Accurate").replace("number:3", "number:5")
     new = re.sub("    Hidden:.*\n", "", new).replace(

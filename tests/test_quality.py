@@ -324,7 +324,7 @@ def test_a_threshold_that_is_another_assays_bound_is_flagged():
     (flag,) = flag_thresholds(image, "P")
     assert (flag["measure"], flag["value"], flag["limit"]) == ("Threshold_FinalThreshold_Cells", 0.07, 0.014)
     assert "assay.cells.threshold.bounds" in flag["reason"]
-    assert "takes in background" in flag["reason"]
+    assert "includes background" in flag["reason"]
     assert flag_thresholds(image.head(2), "P") == []
     known = layout(8, 12)
     tables = check_quality(plate(known), known, "negcon", LIMITS, exclude=False, plate_flags=[flag])

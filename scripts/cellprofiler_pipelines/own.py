@@ -96,7 +96,7 @@ def assemble_own_pipeline(path, kind, channels, objects, log, rescale=None):
         raise InputError(f"{path} has no module that finds or measures anything.")
     own_load_data = [module for module in kept if module.name == "LoadData"]
     if len(own_load_data) > 1:
-        raise InputError(f"{path} has {len(own_load_data)} modules LoadData. Leave one of them.")
+        raise InputError(f"{path} has {len(own_load_data)} modules LoadData. Keep one of them.")
     images = [f"Orig{name}" for name in channels]
     if kind == "analysis":
         images += [f"Illum{name}" for name in channels]

@@ -34,15 +34,15 @@ def check_values(pipeline, revisions, changes):
             name = f"{module.module_name} (module {module.module_num})"
             what = f"the value {setting.value_text} for `{setting.text}` ({reason})"
             if revision != module.variable_revision_number:
-                changes.add(name, f"got {what} from CellProfiler's upgrade, and uses another one")
+                changes.add(name, f"received {what} from CellProfiler's upgrade, and uses another value")
             elif reason == NEITHER and setting.value_text.strip().casefold() not in SPELLINGS:
                 changes.add(name, f"has {what}, which CellProfiler takes as No")
             else:
                 invalid.append(f"{name} has {what}")
     if invalid:
         raise InputError(
-            f"{changes.path}: {'; '.join(invalid)}. CellProfiler would use another value without a message. "
-            "Correct it."
+            f"{changes.path}: {'; '.join(invalid)}. Correct each value, since CellProfiler would silently "
+            "use another one."
         )
 
 

@@ -40,7 +40,7 @@ def load(path):
             raise InputError(
                 f"the module {name} cannot be loaded: {event.error}. A module that is not CellProfiler's, "
                 "or that this version lacks, does not run here. Name the folder of your own modules "
-                "(cellprofiler.plugins in the config), take it out of the pipeline, or use a module of "
+                "(cellprofiler.plugins in the config), remove it from the pipeline, or use a module of "
                 "CellProfiler 4.2 in its place."
             )
 

@@ -16,7 +16,7 @@ COMMENTS = {
     "results": "Where the results go; paths are relative to this file.",
     "plates": "The sample sheet, one row per plate.",
     "images": "How the images were found and are read; sites with faulty images are left out, and listed.",
-    "plate_size": "From which the memory and time that jobs ask for are calculated.",
+    "plate_size": "The plate's size, from which the memory and time that jobs request are calculated.",
     "cellprofiler": "CellProfiler jobs per plate.",
     "assay": "The channels, and how nuclei and cells are found. Check this with the target "
     "segmentation_check.",

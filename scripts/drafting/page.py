@@ -136,8 +136,8 @@ def get_table_tasks(found: Survey) -> list[str]:
     if of_guessed_format:
         rows, columns = of_guessed_format[0].shape
         tasks.append(
-            f"{get_map_name(of_guessed_format[0])}: that the plates have {rows * columns} wells was guessed "
-            "from the wells with images. Wells without images may be there or not."
+            f"{get_map_name(of_guessed_format[0])}: the plate format ({rows * columns} wells) was guessed "
+            "from the wells with images. The other wells may or may not exist."
         )
     return tasks
 
@@ -174,9 +174,9 @@ def get_channel_tasks(assay: Mapping[str, Any], unstained: Collection[str]) -> l
     even = [channel for channel in unstained if not NO_STAIN.search(channel)]
     if even:
         tasks.append(
-            f"config.yaml, assay.channels: the images of {join_names(even)} are even, as those of "
+            f"config.yaml, assay.channels: the images of {join_names(even)} are uniform, as those of "
             "transmitted light are. Name such a channel Brightfield (or BrightfieldHigh, ...), so that it "
-            "is left out of composites. A channel that you do not need may be taken out."
+            "is left out of composites. You may remove a channel that you do not need."
         )
     return tasks
 
@@ -216,7 +216,7 @@ def get_image_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) 
     if found.planes > 1:
         tasks.append(
             f"config.yaml, images.project: each image has up to {found.planes} planes, and their maximum is "
-            "taken; mean, sum, best_focus or a plane's number are the others."
+            "used; the alternatives are mean, sum, best_focus or a plane's number."
         )
     if len(found.timepoints) > 1:
         tasks.append(
@@ -226,7 +226,7 @@ def get_image_tasks(found: Survey, config: Mapping[str, Any], bits: int | None) 
     if bits:
         tasks.append(
             f"config.yaml, images.maximum: the images look like those of a camera of {bits} bits; set it to "
-            f"{2**bits - 1} if they are, so that an intensity of 1 is the brightest that it can see."
+            f"{2**bits - 1} if they are, so that an intensity of 1 is the brightest that it can record."
         )
     return tasks
 

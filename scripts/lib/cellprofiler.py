@@ -123,7 +123,7 @@ def find_python(command):
     if beside.exists():
         return [str(beside)]
     raise InputError(
-        f"{found} does not tell which Python CellProfiler is installed in. Name the `cellprofiler` "
+        f"{found} does not say which Python CellProfiler is installed in. Name the `cellprofiler` "
         "command of a Python environment (its bin/cellprofiler)."
     )
 

@@ -34,7 +34,7 @@ FOLDER_NAME = re.compile(r"^(?:(?P<plate>.+)-)?(?P<well>[A-Za-z]{1,2}\d{1,3})-(?
 OF_THE_RUN = ("ExecutionTime_", "PathName_", "URL_", "ModuleError_", "ProcessingStatus")
 TEXT = ("Metadata_", "FileName_", "MD5Digest_")
 NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
-REMEDY = "Run CellProfiler again for it, or take it away."
+REMEDY = "Run CellProfiler again for it, or remove it."
 
 
 @dataclass
@@ -185,7 +185,7 @@ def refuse_other_names(lacking: Sequence[str], folders: Sequence[Folder]) -> Non
         ]
         raise InputError(
             f"{sorted(places)[0]} has no table of {join_names(dict.fromkeys(others.values()))}, but one of "
-            f"{join_names(others)}. Name the objects that make a cell in the config, as "
+            f"{join_names(others)}. Name the objects that make up a cell in the config, as "
             f"`single_cells: {{compartments: [{', '.join([*there, *others])}]}}`, or rename the tables."
         )
 
@@ -211,7 +211,7 @@ def read_image_rows(folder: Folder) -> list[dict[str, str | float]]:
             with open_text(file) as lines:
                 names, *values = [row for row in csv.reader(lines) if any(row)] or [[]]
             if any(len(value) != len(names) for value in values):
-                raise SiteError(f"{file.name} is cut off: a row has not all {len(names)} values")
+                raise SiteError(f"{file.name} is cut off: a row lacks some of its {len(names)} values")
             rows = [dict(zip(use_usual_names(names), value, strict=True)) for value in values]
     except (*UNREADABLE, UnicodeDecodeError, csv.Error, pl.exceptions.PolarsError) as error:
         raise SiteError(f"{file.name} cannot be read ({error})") from error

@@ -162,7 +162,7 @@ def apply_step(
                 dropped.setdefault(feature, "dropped on another plate")
     features = get_features(together)
     if not features:
-        raise InputError(f"{step}: no feature is left; dropped were {len(dropped)}.")
+        raise InputError(f"{step}: no feature is left; {len(dropped)} were dropped.")
     together = convert_features(together, settings["precision"])
     metadata = profiles.drop(columns=get_features(profiles)).reset_index(drop=True)
     out = pd.concat([metadata, together[features].reindex(metadata.index)], axis=1)

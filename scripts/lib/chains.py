@@ -129,8 +129,8 @@ def complete_chain(name: str, written: Any) -> dict[str, Any]:
     taken = {options["over"] for _, options in steps}
     if {"batch", "condition"} <= taken:
         raise InputError(
-            f"chains.{name}: one step takes a batch together, another one a condition, which may share only "
-            "some of their plates. Let both be taken over the same, or over the experiment."
+            f"chains.{name}: one step processes batches and another conditions, which may share only some of "
+            "their plates. Give both steps the same `over`, or set it to experiment."
         )
     return {
         "over": over,

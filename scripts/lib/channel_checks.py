@@ -28,7 +28,8 @@ def find_channel_faults(found: Sequence[Found], threads: int) -> list[Fault]:
     ----------
     found
         The images of the plate; of those in object storage, a few are examined. Only files with several
-        channels are, and only if a channel is given by its number, or two names differ in capitals only.
+        channels are, and only if a channel is given by its number, or two names differ only in
+        capitalization.
     threads
         How many files are opened at once.
     """

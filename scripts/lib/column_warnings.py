@@ -41,7 +41,7 @@ def find_lacking_columns(experiment: Experiment) -> Iterator[str]:
             )
         elif lacking:
             near = [(find_heading(name, sorted(known)), name) for name in lacking]
-            hint = "".join(f" Is `{one}` meant by `{name}`?" for one, name in near if one)
+            hint = "".join(f" Is `{name}` meant to be `{one}`?" for one, name in near if one)
             shown = join_names((name for name in sorted(known) if not name.startswith(RENAMED)), 30)
             yield (
                 f"{where}: no plate has the column {join_names(lacking)}.{hint} The columns of the wells are "

@@ -73,8 +73,8 @@ def refuse_dead_channels(found: Sequence[Found], plate: str, threads: int) -> No
             f"Plate {plate}: nothing can be measured in images without contrast, and illumination functions "
             "of them are zero.\n  "
             + "\n  ".join(describe_dead_channel(channel, images) for channel, images in dead)
-            + "\nReplace these images; or take the channel out of assay.channels in the config, or the plate "
-            "out of the sample sheet."
+            + "\nReplace these images; or remove the channel from assay.channels in the config, or the plate "
+            "from the sample sheet."
         )
 
 

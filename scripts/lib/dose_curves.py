@@ -205,7 +205,7 @@ def fit_curve(
     responses
         Response of each well, (wells,).
     limit
-        How far the curve must leave the solvent: `2sd`, or `mad` of the solvent's responses.
+        How far the curve must depart from the solvent wells: `2sd`, or `mad` of their responses.
     seed
         Seed of the bootstrap, which draws the wells of each dose with replacement.
     grid
@@ -287,14 +287,14 @@ def explain(p_value: float, residual_sd: float, solvent_sd: float, dose: float, 
     if residual_sd >= SPREAD * solvent_sd:
         return f"the residuals spread {residual_sd / solvent_sd:.1f} times as much as the solvent wells"
     if dose > doses.max():
-        return "the curve does not leave the solvent within the doses"
+        return "the curve does not depart from the solvent wells within the range of doses"
     return ""
 
 
 def bootstrap_interval(grid: Grid, responses: np.ndarray, response: float, seed: int) -> tuple[float, float]:
     """Return the interval of the benchmark dose from wells that are drawn with replacement at each dose.
 
-    An end is infinite where so many curves do not leave the solvent.
+    An end is infinite if too many curves do not depart from the solvent wells.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ def is_annotated(experiment: Experiment, plate: Plate) -> bool:
 
 
 def find_sample_sheet_problems(experiment: Experiment) -> Iterator[str]:
-    """Return annotations that no plate uses, and values of the sample sheet that differ only in capitals."""
+    """Return annotations that no plate uses, and values of the sheet that differ only in capitalization."""
     types = {plate["perturbation"] for plate in experiment.plates}
     if unused := sorted(set(experiment.config["annotation"]) - types):
         yield (
@@ -58,7 +58,7 @@ def find_sample_sheet_problems(experiment: Experiment) -> Iterator[str]:
         )
     for column in [name for name in experiment.plates[0] if name not in (*SOURCES, "plate_map", "level")]:
         for names in find_alike_names(plate[column] for plate in experiment.plates):
-            yield f"{column} of the sample sheet: {names} and are not taken for one."
+            yield f"{column} of the sample sheet: {names}; they are different values."
 
 
 def find_problems_of_images(experiment: Experiment) -> Iterator[str]:

@@ -33,7 +33,7 @@ def find_numbered_features(features: Sequence[str]) -> dict[str, str]:
 def group_features(features: Sequence[str], channels: Sequence[str]) -> dict[Group, np.ndarray]:
     """Return the column numbers of the features of each group.
 
-    Numbered features are one group, because their names do not tell what was measured. If the names have too
+    Numbered features are one group, because their names do not say what was measured. If the names have too
     many families (another naming), only compartments are groups.
     """
     found: dict[Group, list[int]] = defaultdict(list)
@@ -54,5 +54,5 @@ def group_features(features: Sequence[str], channels: Sequence[str]) -> dict[Gro
 
 
 def tells_groups(groups: Sequence[Group]) -> bool:
-    """Return whether the names of the features tell what was measured: not if all features are one group."""
+    """Return whether the names of the features say what was measured: not if all features are one group."""
     return len(groups) > 1 or any(family != ALL for _, family, _ in groups)

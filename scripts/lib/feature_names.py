@@ -72,7 +72,7 @@ def keep_wanted(features: Sequence[str], patterns: Sequence[str]) -> list[str]:
     if features and not kept:
         raise InputError(
             f"exclude_features leaves none of the {len(features)} features: {join_names(patterns)}. "
-            "Name fewer."
+            "Exclude fewer features."
         )
     return kept
 

@@ -194,7 +194,8 @@ def suggest_scale(shape: tuple[int, int], usual: tuple[int, int]) -> str:
     factor = usual[0] / shape[0]
     if tuple(round(length * factor) for length in shape) != usual:
         return ""
-    return f" (if its camera has other pixels, set scale: {factor:g} for the channel in assay.channels)"
+    remedy = f"set scale: {factor:g} for the channel in assay.channels"
+    return f" (if its camera has more or fewer pixels, {remedy})"
 
 
 def find_shared_faults(

@@ -314,8 +314,8 @@ def choose_timepoint(found: Sequence[Found], timepoint: int | None) -> list[Foun
     if len(there) > 1:
         raise InputError(
             f"The images are of {len(there)} time points, {join_names(there)}: set images.timepoint in the "
-            f"config to one "
-            "of them. Time points that are all to be measured are plates of their own in the sample sheet."
+            "config to one of them. To measure several, list each as a separate plate in the sample sheet, "
+            "with images in a folder of its own."
         )
     return list(found)
 

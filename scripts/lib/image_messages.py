@@ -125,9 +125,9 @@ def suggest_remedy(faults: Sequence[Fault], found: Sequence[Found], hint: str) -
         if missing and len(missing) == len({fault.channel for fault in faults}):
             return (
                 f"\nIs the name of {join_names(missing)} in the file names right (assay.channels[].image)? "
-                "If the plate has no such images, take the channel out of assay.channels."
+                "If the plate has no such images, remove the channel from assay.channels."
             )
-        return "\nNo site is without it: mend the images, or the config, as it says above."
+        return "\nAll sites are affected: correct the images or the config as described above."
     return "\nReplace these images, or set images.bad_sites to drop to leave their sites out."
 
 
@@ -165,7 +165,7 @@ def hint_at_planes(found: Sequence[Found], in_table: bool, in_index: bool) -> st
             "\nMost sites have several images of a channel with the same plane and time point in the "
             "microscope's index: they were measured several times (CellVoyager in several timelines or "
             "actions), or copied into several folders (MetaXpress). Set images.pattern to a regular "
-            "expression of the file names that takes one of them, or take the copies away."
+            "expression of the file names that matches one of them, or remove the copies."
         )
     return (
         "\nMost sites have several images of a channel: planes of a stack, time points, or sites that the "

@@ -77,11 +77,11 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
     missing = [name for name in needed if name not in columns]
     if missing:
         near = {name: find_nearest_name(name, set(columns) - set(needed), 0.85) for name in missing}
-        is_it = "".join(f" Is {other} the column {name}?" for name, other in near.items() if other)
+        is_it = "".join(f" Is {other} meant to be {name}?" for name, other in near.items() if other)
         raise InputError(
             f"{path} (plate {plate}) lacks the column {join_names(missing)}; it has {join_names(columns)}."
-            f"{is_it} A channel's file is FileName_ and what the config calls it (channels[].name), or its "
-            "`image`."
+            f"{is_it} The column with a channel's files is FileName_ followed by the channel's name in the "
+            "config (channels[].name), or by its `image`."
         )
     rows = take_rows_of_plate(path, columns, rows, plate)
     try:
@@ -96,7 +96,7 @@ def read_load_data(path: Path, channels: Mapping[str, str], plate: str) -> list[
     if empty:
         raise InputError(
             f"{path} (plate {plate}) has rows without a file name: well {join_names(empty, 5)}. Write the "
-            "names of their images into them, or take the rows out."
+            "names of their images into them, or remove these rows."
         )
     if note := describe_other_wells(rows, wells):
         logging.warning("%s (plate %s): %s", path, plate, note)
@@ -189,7 +189,7 @@ def take_rows_of_plate(
         if numbers:
             raise InputError(
                 f"{path} has rows without a {what}: {join_names(numbers, 5)} (the header is row 1). Write it "
-                "into them, or take them out."
+                "into them, or remove these rows."
             )
     if not rows:
         raise InputError(f"{path} has no row.")

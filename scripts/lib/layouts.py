@@ -219,7 +219,7 @@ def refuse_empty(path: str | Path, rows: Mapping[int, Row], columns: tuple[str, 
     if empty:
         raise InputError(
             f"{path} has rows without a {what}: {join_names(empty, 5)} (the header is row 1). Write the "
-            f"{what} into {' and '.join(columns)}, or take the rows out."
+            f"{what} into {' and '.join(columns)}, or remove these rows."
         )
 
 
@@ -366,12 +366,12 @@ def find_clashes(
         if set(plate_map[name]) <= {""}:
             notes.append(f"the plate map's column {name} is empty: the annotation's values are used")
         else:
-            notes.append(f"plate map and annotation have a column {name}: the plate map's is taken")
+            notes.append(f"plate map and annotation have a column {name}: the plate map's is used")
     every = dict.fromkeys([*plate_map, *annotation])
     for name in every:
         other = next((other for other in every if other != name and other.lower() == name.lower()), None)
         if other is not None and name < other:
-            notes.append(f"{name} and {other} are two columns, which differ in capitals only")
+            notes.append(f"{name} and {other} are two columns, which differ only in capitalization")
     return renamed, notes
 
 

@@ -275,9 +275,7 @@ def explain_missing_level(level: Level, config: Mapping[str, Any]) -> str:
     """Return, as a sentence, the key of the config on which a level depends; empty if there is none."""
     reference, to = config["feature_select"]["reference"], config["normalize"]["to"]
     if level.features == NETWORK:
-        return (
-            " Embeddings are made of plates that start with images, when the config has a block `embeddings`."
-        )
+        return " Embeddings need a block `embeddings` in the config, and plates that start with images."
     if level.step == "feature_select" and level.reference != reference:
         return f" Features are selected from profiles normalized to {reference} (feature_select.reference)."
     if level.step == "normalize" and level.reference not in to:

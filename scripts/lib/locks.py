@@ -80,12 +80,12 @@ def remove_locks(left: list[Path], file: IO[str], results: Path, arguments: list
     if file.read().split() != [socket.gethostname(), HERE]:
         raise InputError(
             f"A run that was killed left its lock in {results}, and this machine cannot see whether its jobs "
-            "still run on another one. When none of them does, type:\n  "
+            "are still running on another one. Once none of them is, type:\n  "
             + shlex.join([*arguments, "--unlock"])
         )
     if alive := find_processes(results):
         raise InputError(
-            f"Jobs of a killed run are still running in {results}. Wait until they have ended, or end them "
+            f"Jobs of a killed run are still running in {results}. Wait until they end, or stop them "
             f"with\n  kill {' '.join(map(str, alive))}"
         )
     for lock in left:

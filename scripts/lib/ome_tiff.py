@@ -206,7 +206,7 @@ def open_part(file: tifffile.TiffFile, metadata: ET.Element, others: Sequence[st
     if not images:
         raise UnsuitableImageError(
             f"has OME metadata that describe other files ({join_names(others, 3)}), and not this one: was it "
-            "renamed? Give the files their names back"
+            "renamed? Restore the original names of the files"
         )
     first = file.pages[next(iter(images[0].pages.values()))]
     if len(first.shape) != 2:

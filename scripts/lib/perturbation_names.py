@@ -31,7 +31,7 @@ def describe_alike(perturbations: Iterable[str]) -> list[str]:
         groups.setdefault(plain.casefold(), []).append(name)
     pairs = [" and ".join(sorted(names)[:3]) for names in groups.values() if len(names) > 1]
     return (
-        [f"differently written, and so not taken for one perturbation: {join_names(pairs, 3)}"]
+        [f"spelled differently, and therefore not treated as one perturbation: {join_names(pairs, 3)}"]
         if pairs
         else []
     )

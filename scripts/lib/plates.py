@@ -265,15 +265,15 @@ def get_row_problems(row: Mapping[str, str], levels: Mapping[str, Any]) -> list[
         if is_address(row.get(name, "")) and ".." in row[name].split("/")
     ]
     found += [
-        f"{name} `{row[name]}` may hold no {{ or }}, which Snakemake reads as a wildcard: rename it"
+        f"{name} `{row[name]}` must not contain {{ or }}, which Snakemake reads as a wildcard: rename it"
         for name in ("plate_map", *SOURCES)
         if set(row.get(name, "")) & set("{}")
     ]
     given = [name for name in SOURCES if row.get(name)]
     if len(given) != 1:
         found.append(
-            f"exactly one of {', '.join(SOURCES)} says where the plate's data starts; "
-            f"here {' and '.join(given) if given else 'none'} is given"
+            f"give exactly one of {', '.join(SOURCES)}, where the plate's data start; "
+            f"the row has {' and '.join(given) if given else 'none'}"
         )
     images = row.get("images", "")
     if given == ["images"] and re.match(r"(?!s3:)\w+://", images) and not is_image_table(images):
@@ -285,7 +285,7 @@ def get_row_problems(row: Mapping[str, str], levels: Mapping[str, Any]) -> list[
         found.append(f"timepoint `{row['timepoint']}` is not a number of hours (it may be empty)")
     if given == ["profiles"]:
         if row.get("level") not in levels:
-            found.append(f"level `{row.get('level', '')}` is none of {', '.join(levels)}")
+            found.append(f"level `{row.get('level', '')}` is not one of {', '.join(levels)}")
         elif not row["plate_map"] and not levels[row["level"]].annotated:
             found.append(f"plate_map is empty, and profiles of level {row['level']} need one")
     elif not row["plate_map"]:

@@ -170,7 +170,7 @@ def read_counts(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
     if dotted.any() and texts[dotted].map(lambda text: bool(DOTS.fullmatch(text))).all():
         small = texts[~dotted & (texts != "")]
         if len(small) and small.map(lambda text: bool(re.fullmatch(r"\d{1,3}", text))).all():
-            logging.warning("%s: the dots in %s are read as those of thousands", path, column.name)
+            logging.warning("%s: the dots in %s are read as separators of thousands", path, column.name)
             texts = texts.str.replace(".", "", regex=False)
     texts = texts.map(lambda text: re.sub(r"\D", "", text) if THOUSANDS.fullmatch(text) else text)
     numbers = pd.to_numeric(texts, errors="coerce")
@@ -210,7 +210,7 @@ def read_feature(column: pd.Series, wells: pd.Series, path: Path) -> pd.Series:
                 "Write numbers with decimal points, and without separators of thousands."
                 if is_number
                 else "Every column is a feature, unless its name starts with Metadata_ or the config names "
-                "it (controls.column, benchmark.group): rename it, or take it out."
+                "it (controls.column, benchmark.group): rename it, or remove it."
             )
             raise InputError(
                 f"{path}: column {column.name} holds {'numbers with commas' if is_number else 'text'}: "

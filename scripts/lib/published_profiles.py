@@ -309,7 +309,7 @@ def add_wells(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     if without:
         raise InputError(
             f"{path} has rows without a well: {join_names(without, 5)} (the header is row 1). Write the well "
-            f"into {name}, or take the rows out."
+            f"into {name}, or remove these rows."
         )
     try:
         names = [get_well_at(*well.split("\t")) if "\t" in well else get_well_name(well) for well in wells]

@@ -148,7 +148,7 @@ def find_common_features(every: Mapping[str, Sequence[str]]) -> list[str]:
     if not features:
         sizes = join_names(f"{Path(file).name} ({len(names)})" for file, names in every.items())
         raise InputError(
-            f"These profiles have no feature in common (number of features in brackets): {sizes}. "
+            f"These profiles have no feature in common (number of features in parentheses): {sizes}. "
             "Replicates are compared on common features: give profiles of one feature set and level, "
             "or select features over the batch instead of per plate."
         )

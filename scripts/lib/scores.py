@@ -72,7 +72,7 @@ def describe_left_out(profiles: Sequence[str]) -> list[str]:
             features.setdefault(kind, {}).setdefault(name, f"{name} ({why})")
     kept = [
         "features with extreme values are kept, since the published profiles were normalized and selected "
-        f"elsewhere (exclude_features takes them out): {join_names(extreme, 3)}"
+        f"elsewhere (exclude_features removes them): {join_names(extreme, 3)}"
     ]
     notes = [
         f"{number_of(len(values), 'value')} far beyond all others, taken as missing: {join_names(values, 3)}"

@@ -81,7 +81,7 @@ def get_state(
     if others:
         state += f", failed in {', '.join(dict.fromkeys(others))}"
     if stopped is not None and any(there[name] for name in names[reached:]):
-        state += "; what there is of later stages may be from an earlier run"
+        state += "; results of later stages may be from an earlier run"
     return state
 
 

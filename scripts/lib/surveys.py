@@ -266,10 +266,8 @@ def survey_names(folder: Path) -> Survey:
         seen = join_names([path.name for path in (images or files)][:8]) or "no file"
         raise InputError(
             f"{folder}: the names of its {len(images):,} image files were not recognized ({seen}). A name "
-            f"has to tell the "
-            "well, as in A01 or r01c01. Write images.pattern yourself, a regular expression with the groups "
-            "`well`, "
-            "`site` and `channel`; config/README.md has examples."
+            "must contain the well, as in A01 or r01c01. Write images.pattern yourself, a regular expression "
+            "with the groups `well`, `site` and `channel`; config/README.md has examples."
         )
     known = [path for path in images if path.name in found.keys]
     plates = make_distinct(divide_into_plates(folder, known, found))

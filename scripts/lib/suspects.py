@@ -85,7 +85,8 @@ def find_suspect_values(
         values = list(dict.fromkeys(plain_text(value) for value in written if value))
         if dates := [value for value in values if DATE.fullmatch(value)]:
             found.append(
-                f"{column} has {join_names(dates, 5)}: did a spreadsheet make dates of names (SEPT2, MARCH1)?"
+                f"{column} has {join_names(dates, 5)}: did a spreadsheet turn names (SEPT2, MARCH1) into "
+                "dates?"
             )
         numbers = [value for value in values if EXPONENT.fullmatch(value)] if column in SAMPLE_COLUMNS else []
         changed = [value for value in numbers if value not in missing.clean(values, column)]
@@ -223,17 +224,13 @@ def find_contradictions(
 
 
 def find_alike_names(values: Iterable[str]) -> list[str]:
-    """Return sentences on the values that differ only in capitals, or in letters that look alike."""
+    """Return sentences on the values that differ only in capitalization, or in letters that look alike."""
     groups: dict[str, list[str]] = {}
     for value in dict.fromkeys(values):
         groups.setdefault(write_in_latin(value).casefold(), []).append(value)
     return [
-        f"{' and '.join(group)} differ in "
-        + (
-            "capitals only"
-            if all(map(str.isascii, group))
-            else "capitals, or in letters that look alike, only"
-        )
+        f"{' and '.join(group)} differ only in capitalization"
+        + ("" if all(map(str.isascii, group)) else ", or in letters that look alike")
         for group in groups.values()
         if len(group) > 1
     ]

@@ -64,9 +64,9 @@ def explain_threshold(name: str, calculated: float, bound: float, share: float) 
     share
         The share of the sites on which the bound is used.
     """
-    effect = "takes in background" if calculated > bound else "loses dim ones"
+    effect = "includes background" if calculated > bound else f"misses dim {name.lower()}"
     return (
-        f"{name} are found with the threshold {bound:.3g} on {share:.0%} of the sites, a bound of the "
-        f"settings; calculated is {calculated:.3g} (median). That {effect}: see "
+        f"on {share:.0%} of the sites, the threshold of {name.lower()} is {bound:.3g}, a bound of the "
+        f"settings, whereas the calculated threshold is {calculated:.3g} (median). The bound {effect}: see "
         f"assay.{name.lower()}.threshold.bounds"
     )

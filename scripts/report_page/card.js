@@ -129,7 +129,7 @@ function drawChanges(place, scores, name) {
   const known = scores.filter(([, data]) => data.changes && data.changes.perturbations[name]);
   if (!known.length) { place.replaceChildren(h("p", { class: "quiet" }, "Not computed for this perturbation (it takes two replicates).")); return; }
   const told = known.find(([, data]) => data.changes.groups.length > 1);
-  if (!told) { place.replaceChildren(h("p", { class: "quiet" }, "These features are components, or have names that do not tell what was measured.")); return; }
+  if (!told) { place.replaceChildren(h("p", { class: "quiet" }, "These features are components, or have names that do not say what was measured.")); return; }
   const [condition, { changes }] = told;
   if (scores.length > 1) place.before(h("p", { class: "quiet" }, conditionLabel(condition)));
   // A feature that is a group of its own has a row with its name; of many rows, those that changed most are drawn.

@@ -122,7 +122,7 @@ def explain_calls(hits: pd.DataFrame) -> list[str]:
         )
     elif "neighbor_1" in hits:
         notes.append(
-            "These features are components, or have names that do not tell what was measured, so that no "
+            "These features are components, or have names that do not say what was measured, so that no "
             "strongest change is given: see another feature set, or the level from which this one is made."
         )
     if "neighbor_1" in hits:

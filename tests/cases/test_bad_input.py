@@ -164,7 +164,7 @@ def controls(tmp_path_factory) -> tuple[str, Path]:
 def test_a_plate_without_negative_controls_stops_alone(controls):
     answer, results = controls
     assert "Plate P2: 0 negative control wells (Metadata_control_type = negcon) have cells" in answer
-    assert "take the plate out of the sample sheet" in answer
+    assert "remove the plate from the sample sheet" in answer
     assert "logs/normalize/B/P2_normalized_negcon.log" in answer
     assert "Traceback" not in answer
     made = {path.name for path in (results / "workspace/profiles").rglob("*_normalized*.parquet")}

@@ -89,7 +89,9 @@ def test_a_path_with_shell_characters_is_a_path(tmp_path):
 
 def test_braces_in_a_path_are_refused(tmp_path):
     write_config(tmp_path, [[*ROW[:-1], "{plate}"]])
-    with pytest.raises(InputError, match=r"cellprofiler `\{plate\}` may hold no \{ or \}, which Snakemake"):
+    with pytest.raises(
+        InputError, match=r"cellprofiler `\{plate\}` must not contain \{ or \}, which Snakemake"
+    ):
         read_plates(tmp_path / "plates.tsv", LEVELS)
 
 

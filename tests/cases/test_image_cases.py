@@ -35,7 +35,7 @@ def test_clean_images_give_no_message(tmp_path, caplog):
     kind="signed numbers of 16 bits",
     comes_from="CellProfiler#2285: software that writes 16 bits as signed numbers",
     says="every image of channel AGP, RNA, DNA (12) holds signed numbers of the type int16, from -32568 to "
-    "-29768; write the images as unsigned numbers of 16 bits (B02_1.tif for one) No site is without it",
+    "-29768; write the images as unsigned numbers of 16 bits (B02_1.tif for one) All sites are affected",
     happens="the plate stops before anything is measured",
 )
 def test_signed_images_are_refused(tmp_path):

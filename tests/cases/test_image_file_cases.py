@@ -269,7 +269,7 @@ def test_smaller_copies_of_an_image(tmp_path):
     kind="a channel whose camera has fewer pixels than the others",
     comes_from="binning of a dim channel",
     says="every image of channel AGP (4) is (6, 5) uint16; the plate's images are (12, 10) uint16 (if its "
-    "camera has other pixels, set scale: 2 for the channel in assay.channels)",
+    "camera has more or fewer pixels, set scale: 2 for the channel in assay.channels)",
     happens="the plate stops; with `scale` the channel's images are resized when they are read",
 )
 def test_a_channel_of_fewer_pixels(tmp_path):

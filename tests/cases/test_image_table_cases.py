@@ -148,7 +148,7 @@ def test_two_wells_in_a_row(tmp_path, caplog):
     "images",
     kind="an image table without a column of sites, with a misspelled column, or with wells such as 1-2",
     comes_from="tables made by hand",
-    says="lacks the column FileName_OrigDNA; ... Is Filename_OrigDNA the column FileName_OrigDNA? ... `1-2` "
+    says="lacks the column FileName_OrigDNA; ... Is Filename_OrigDNA meant to be FileName_OrigDNA? ... `1-2` "
     "is not a valid well: write a row letter and a column number, as in A01. If it is row 1 and column 2, "
     "write r1c2. ... write the number of each row's site into Metadata_Site, and list each site once.",
     happens="the plate stops",

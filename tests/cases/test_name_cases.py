@@ -156,12 +156,12 @@ def test_controls_in_any_case():
 
 @case(
     "tables",
-    kind="genes that a spreadsheet turned into dates, clones that are numbers (1E5), names that differ in "
-    "capitals only",
-    comes_from="Excel makes 2-Sep of SEPT2",
-    says="gene has 2-Sep, 1-Mar: did a spreadsheet make dates of names (SEPT2, MARCH1)? ... broad_sample has "
-    "1E5, read as numbers; write a letter before a name ... broad_sample: Abc and ABC differ in "
-    "capitals only",
+    kind="genes that a spreadsheet turned into dates, clones that are numbers (1E5), names that differ only "
+    "in capitalization",
+    comes_from="Excel turns SEPT2 into 2-Sep",
+    says="gene has 2-Sep, 1-Mar: did a spreadsheet turn names (SEPT2, MARCH1) into dates? ... broad_sample "
+    "has 1E5, read as numbers; write a letter before a name ... broad_sample: Abc and ABC differ only in "
+    "capitalization",
     happens="a warning before anything runs; the values stay as they are",
 )
 def test_values_that_a_program_changed(write):

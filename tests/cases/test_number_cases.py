@@ -103,7 +103,7 @@ def test_published_values_are_compared_with_nulls_of_four_wells_only(write, capl
     kind="a plate with fewer wells than normalizing needs",
     comes_from="a held-out plate of two wells",
     says="Plate P: only 1 wells have cells; normalizing to all wells needs 3 "
-    "(normalize.minimum_wells). Set that lower, or take the plate out of the sample sheet, since "
+    "(normalize.minimum_wells). Set that lower, or remove the plate from the sample sheet, since "
     "its batch and the benchmark wait for it.",
     happens="the plate stops at normalization",
 )

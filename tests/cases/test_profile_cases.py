@@ -69,7 +69,7 @@ def test_no_column_of_wells(tmp_path):
     kind="a row without a well",
     comes_from="a join that found no well",
     says="... has rows without a well: 3, 6 (the header is row 1). Write the well into Metadata_Well, "
-    "or take the rows out.",
+    "or remove these rows.",
     happens="the plate stops",
 )
 def test_a_row_without_a_well(tmp_path):
@@ -236,7 +236,7 @@ def test_a_count_of_cells_as_text(tmp_path, caplog):
     comes_from="columns of file names without Metadata_",
     says="column Cells_AreaShape_Area holds text: `big` in well A02. Every column is a feature, unless"
     " its name starts with Metadata_ or the config names it (controls.column, benchmark.group): rename it, "
-    "or take it out.",
+    "or remove it.",
     happens="the plate stops",
 )
 def test_text_in_a_feature_names_column_and_well(tmp_path):

@@ -145,8 +145,8 @@ def test_plain_columns_that_describe_wells(tmp_path, caplog, expected_profiles):
     kind="the numbers of cells under another name (Metadata_Object_Count, Metadata_nCells), with dots "
     "(1.234), negative or infinite",
     comes_from="pycytominer, German spreadsheets",
-    says="the dots in Metadata_Count_Cells are read as those of thousands ... Metadata_Count_Cells is not a "
-    "possible number in well A01, A02 (-1.0, inf): taken as missing",
+    says="the dots in Metadata_Count_Cells are read as separators of thousands ... Metadata_Count_Cells is "
+    "not a possible number in well A01, A02 (-1.0, inf): taken as missing",
     happens="they are counts; what is not possible is missing, and named",
 )
 def test_numbers_of_cells_as_people_write_them(tmp_path, caplog, expected_profiles):
@@ -171,7 +171,7 @@ def test_numbers_of_cells_as_people_write_them(tmp_path, caplog, expected_profil
     kind="rows without a plate, in a file that names plates",
     comes_from="merged cells of a spreadsheet",
     says="... has rows without a plate in Metadata_Plate: well B01, B02, B03. Write the plate into each row, "
-    "or take the rows out.",
+    "or remove these rows.",
     happens="the plate stops; a plate may be called NA",
 )
 def test_rows_without_a_plate(tmp_path):

@@ -198,7 +198,7 @@ def test_lone_values_of_published_profiles_are_taken_as_missing_at_selection():
     kind="published profiles, normalized and selected elsewhere, with features that explode",
     comes_from="published CRISPR plates whose Costes features reached 10,789",
     says="features with extreme values are kept, since the published profiles were normalized and selected "
-    "elsewhere (exclude_features takes them out): P1 Cells_F1 (to 10,789), Cells_F3 (to 70,000)",
+    "elsewhere (exclude_features removes them): P1 Cells_F1 (to 10,789), Cells_F3 (to 70,000)",
     happens="they are scored as published, and the message of each score names these features",
 )
 def test_extreme_features_of_published_profiles_are_reported(tmp_path):
@@ -297,8 +297,8 @@ def test_minimum_cells_without_cells(caplog):
     "scores",
     kind="perturbations whose names differ in capitals, blanks or dashes only",
     comes_from="plates that different people described",
-    says="no perturbation has 2 replicates: nothing to score; differently written, and so not taken for one "
-    "perturbation: P0000 and p0000, P0001 and p0001, P0002 and p0002 and 37 more",
+    says="no perturbation has 2 replicates: nothing to score; spelled differently, and therefore not "
+    "treated as one perturbation: P0000 and p0000, P0001 and p0001, P0002 and p0002 and 37 more",
     happens="they are different perturbations, and the message of each score says so",
 )
 def test_perturbations_that_are_written_differently(tmp_path):
@@ -306,7 +306,7 @@ def test_perturbations_that_are_written_differently(tmp_path):
     first = raw["Pplate0.parquet"]
     first["Metadata_broad_sample"] = first["Metadata_broad_sample"].str.lower()
     assert describe_alike(["BRD-K1", "BRD K1", "BRD-K11", "a|0.1", "a|01"]) == [
-        "differently written, and so not taken for one perturbation: BRD K1 and BRD-K1"
+        "spelled differently, and therefore not treated as one perturbation: BRD K1 and BRD-K1"
     ]
     return scored(raw, tmp_path)["message"]
 
@@ -334,8 +334,8 @@ def test_what_is_left_out_travels_with_the_profiles(tmp_path):
     "profiles",
     kind="unwanted features (`Image_*`, Costes)",
     comes_from="own trial: no key took them out of published profiles",
-    says="exclude_features leaves none of the 2 features: ... Name fewer.",
-    happens="`exclude_features` takes them out at every level, by name or pattern",
+    says="exclude_features leaves none of the 2 features: ... Exclude fewer features.",
+    happens="`exclude_features` removes them at every level, by name or pattern",
 )
 def test_features_are_taken_out_by_name_or_pattern():
     names = ["Image_Granularity_1_DNA", "Cells_Correlation_Costes_DNA_ER", "Cells_AreaShape_Area"]

@@ -156,7 +156,7 @@ def test_an_empty_column_hides_nothing(caplog):
     "tables",
     kind="a column that plate map and annotation both have",
     comes_from="plate maps that were exported together with the annotation",
-    says="plate map and annotation have a column gene: the plate map's is taken",
+    says="plate map and annotation have a column gene: the plate map's is used",
     happens="the plate map's column is taken",
 )
 def test_a_column_of_both_is_the_plate_maps(caplog):
@@ -169,7 +169,7 @@ def test_a_column_of_both_is_the_plate_maps(caplog):
 def test_columns_that_differ_in_capitals_are_named(caplog):
     wells = {"well": ["A01", "A02", "A03"], "broad_sample": ["x", "y", "x"], "Gene": ["1", "2", "3"]}
     annotated(wells, {"broad_sample": ["x", "y"], "gene": ["H1", "H2"]})
-    assert "Gene and gene are two columns, which differ in capitals only" in caplog.text
+    assert "Gene and gene are two columns, which differ only in capitalization" in caplog.text
 
 
 def test_a_broad_sample_that_differs_in_capitals_or_a_dash_is_recognized():

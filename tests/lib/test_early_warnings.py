@@ -165,7 +165,7 @@ def test_plates_and_conditions_that_differ_only_in_capitals_get_a_warning(tmp_pa
     ]
     problems = list(find_problems(build_experiment(plates, tmp_path)))
     assert problems == [
-        f"{column} of the sample sheet: {names} differ in capitals only and are not taken for one."
+        f"{column} of the sample sheet: {names} differ only in capitalization; they are different values."
         for column, names in (("plate", "P1 and p1"), ("cell_line", "U2OS and u2os"))
     ]
 
@@ -286,7 +286,7 @@ def test_the_remedy_for_missing_controls_names_the_chains_that_use_them(tmp_path
     [
         (
             {"normalize": {"reference": "Metadata_pert_typ == 'control'"}},
-            r"z.normalize: no plate has the column pert_typ. Is `pert_type` meant by",
+            r"z.normalize: no plate has the column pert_typ. Is `pert_typ` meant to be",
         ),
         (
             {"normalize": {"reference": "Metadata_control_type == 'negcon' and Metadata_dose == '0'"}},

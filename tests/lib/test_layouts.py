@@ -97,7 +97,7 @@ def test_clashes_are_reported_and_nothing_is_lost():
     assert renamed == {"cell_line": "plate_map_cell_line"}
     assert len(notes) == 4
     assert "is kept as Metadata_plate_map_cell_line" in notes[0]
-    assert "column dose: the plate map's is taken" in notes[1]
+    assert "column dose: the plate map's is used" in notes[1]
     assert "column note is empty: the annotation's values are used" in notes[2]
     assert "Dose and dose are two columns" in notes[3]
 

@@ -94,7 +94,7 @@ def test_a_renamed_file_is_known_by_its_identifier_or_refused(tmp_path):
     second.rename(tmp_path / "other.ome.tif")
     found = properties(tmp_path / "other.ome.tif<channel=GFP>")
     assert found.startswith("has OME metadata that describe other files (x_MMStack_B2-Site_0.ome.tif, ")
-    assert found.endswith("and not this one: was it renamed? Give the files their names back")
+    assert found.endswith("and not this one: was it renamed? Restore the original names of the files")
 
 
 def test_the_only_file_of_its_metadata_may_be_renamed(tmp_path):

@@ -122,7 +122,7 @@ def test_two_sources_are_refused(write_table):
 def test_an_unknown_level_is_refused(write_table):
     header = [*HEADER[:-1], "profiles", "level"]
     table = write_table("plates.tsv", [header, [*ROW[:-1], "p.csv", "normalised"]])
-    with pytest.raises(InputError, match="level `normalised` is none of aggregated, augmented"):
+    with pytest.raises(InputError, match="level `normalised` is not one of aggregated, augmented"):
         read_plates(table, LEVELS)
 
 

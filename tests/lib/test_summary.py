@@ -56,7 +56,7 @@ def test_a_target_of_ones_own_may_leave_out_stages(tmp_path):
 
 def test_what_lies_behind_a_failed_stage_is_of_an_earlier_run(tmp_path):
     touch(tmp_path, "single_cells", "aggregated", "normalized")
-    earlier = "; what there is of later stages may be from an earlier run"
+    earlier = "; results of later stages may be from an earlier run"
     failed = [Failure("annotate", (STAGES["augmented"],), "log")]
     assert get_state(STAGES, tmp_path, failed) == "reached aggregated, failed at augmented" + earlier
     chunk = [Failure("features", ("workspace/analysis/B/P/analysis/chunk_0",), "log")]

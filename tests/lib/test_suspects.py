@@ -79,10 +79,10 @@ def test_amounts_in_one_way_are_not_suspicious(values):
 
 
 def test_names_that_look_alike_are_named():
-    assert find_alike_names(["Abc", "ABC", "x"]) == ["Abc and ABC differ in capitals only"]
+    assert find_alike_names(["Abc", "ABC", "x"]) == ["Abc and ABC differ only in capitalization"]
     cyrillic = "\u0410BC"
     assert find_alike_names([cyrillic, "ABC"]) == [
-        f"{cyrillic} and ABC differ in capitals, or in letters that look alike, only"
+        f"{cyrillic} and ABC differ only in capitalization, or in letters that look alike"
     ]
 
 

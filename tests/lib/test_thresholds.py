@@ -23,12 +23,12 @@ def test_a_bound_on_nearly_all_sites_is_flagged():
     assert (flag["Metadata_Plate"], flag["region"], flag["flag"]) == ("P1", "plate", "threshold_at_bound")
     assert (flag["value"], flag["limit"]) == (0.1, 0.02)
     assert "assay.cells.threshold.bounds" in flag["reason"]
-    assert "takes in background" in flag["reason"]
+    assert "includes background" in flag["reason"]
 
 
 def test_a_bound_above_the_stain_loses_objects():
     (flag,) = flag_thresholds(image([0.01] * 4, [0.1] * 4), "P1")
-    assert "loses dim ones" in flag["reason"]
+    assert "misses dim nuclei" in flag["reason"]
 
 
 def test_nothing_is_reported_for_calculated_thresholds_and_of_few_sites():

@@ -33,8 +33,8 @@ def correct_batches(profiles: pd.DataFrame, batch: str = "Metadata_Plate") -> pd
     names = get_batches(profiles, batch, "combat")
     if small := [name for name, number in names.value_counts().items() if number < FEWEST_WELLS]:
         raise InputError(
-            f"combat: {batch} {join_names(small, 5)} has one well, whose scale is not known. Leave it out, "
-            "or name a column with larger batches (its option `batch`)."
+            f"combat: {batch} {join_names(small, 5)} has one well, from which no scale can be estimated. "
+            "Leave it out, or name a column with larger batches (its option `batch`)."
         )
     features = get_features(profiles)
     if names.nunique() < 2:

@@ -52,7 +52,7 @@ def correct_well_position(
         raise InputError(
             f"well_position: {len(few)} of {len(different)} positions hold fewer than {fewest} different "
             f"perturbations ({join_names(few.index, 5)}): there, the mean over the plates is the profile of "
-            "the perturbation, and subtracting it takes the signal away. Leave the step out, or take plates "
+            "the perturbation, and subtracting it removes the signal. Leave the step out, or process plates "
             "of several layouts together."
         )
     if len(few):
