@@ -211,8 +211,8 @@ def get_image_contents(wildcards):
         former = run_check(find_former_folder, table, images, pattern)
         if former:
             logger.warning(
-                f"Plate {key[1]}: these results were made of the images in {former}, and its jobs still read those; "
-                f"the sample sheet names {images.resolve()}. To measure these: --forcerun load_data."
+                f"Plate {key[1]}: these results were measured from the images in {former}, which its jobs still "
+                f"read; the sample sheet names {images.resolve()}. To measure those, add --forcerun load_data."
             )
     return CONTENTS[key]
 

@@ -172,7 +172,7 @@ def read_control_wells(annotated: str | Path, column: str, negcon: str, plate: s
 def get_excluded_features(
     columns: Sequence[str], exclude: Sequence[str], unwanted: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return the features that the config takes out, by key.
+    """Return the features that the config removes, by key.
 
     Parameters
     ----------

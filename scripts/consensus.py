@@ -26,7 +26,7 @@ from lib.replicates import (
 )
 from lib.tables import get_provenance, write_profiles
 
-WELLS = 20_000  # whose consensus is computed at once
+WELLS = 20_000  # wells whose consensus is computed at a time
 PER_WELL = ("Metadata_Plate", "Metadata_Well", "Metadata_perturbation")
 
 
@@ -43,7 +43,7 @@ def compute_consensus(
     wells
         The wells of a condition.
     group
-        The column, or columns, whose equal values make replicates.
+        The column, or columns, whose equal values define replicates.
     operation
         `median`, `mean` or `modz`.
     modz

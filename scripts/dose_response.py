@@ -2,12 +2,12 @@
 
 The response of a well is its Mahalanobis distance to the solvent wells (negative controls) of its plate, in
 the space of principal components (`lib/distances.py`), for all features and for each group of them; and its
-cell count, in percent of the solvent wells of its plate.
+cell count, as a percentage of that of the solvent wells of its plate.
 
-The benchmark dose is the dose at which the curve leaves the solvent (`lib/dose_curves.py`): by two standard
-deviations of the solvent wells, as OASIS does, or by one median absolute deviation, as CompTox does. The
-point of departure is the smallest benchmark dose of all distances whose interval is not too wide: its ends
-differ by a factor of at most 40, the limit of the National Toxicology Program (2018, Research Report 5).
+The benchmark dose is the dose at which the curve departs from the solvent (`lib/dose_curves.py`): by two
+standard deviations of the solvent wells, as OASIS does, or by one median absolute deviation, as CompTox does.
+The point of departure is the smallest benchmark dose of all distances whose interval is not too wide: its
+ends differ by a factor of at most 40, the limit of the National Toxicology Program (2018, Research Report 5).
 """
 
 import logging
@@ -79,7 +79,7 @@ def get_series(
     dose
         The metadata column of the doses.
     compound
-        The column, or columns, whose equal values make a compound.
+        The column, or columns, whose equal values define a compound.
     channels
         The names of the channels in the features.
     positive_controls

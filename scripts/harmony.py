@@ -32,7 +32,7 @@ def mix_batches(part: Part, step: str, options: Mapping[str, Any]) -> pd.DataFra
     step
         Always `harmony`.
     options
-        `batch` (the column whose equal values make a batch; a single batch is returned unchanged), and
+        `batch` (the column whose equal values define a batch; a single batch is returned unchanged), and
         Harmony's `clusters` and `iterations`.
 
     Returns

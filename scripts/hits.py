@@ -39,13 +39,14 @@ from lib.replicates import (
 from lib.scores import BOUNDARY, write_condition_tables
 from lib.sides import get_compounds, get_genes
 
-LEVEL = 0.05  # of q
+LEVEL = 0.05  # q-values below this are significant
 SHOWN_NEIGHBORS, TESTED_NEIGHBORS = 3, 10
 STRONGEST = 3
-RANKINGS = 10_000  # drawn for p-values that are not exact
-NULL_SETS = 200  # of control wells, per number of replicates
-FEWEST_CONTROLS = 10  # for the spread of features and the null of groups; with fewer, all wells are taken
-ONE_DIRECTION = 0.6  # of the features of a group: with fewer on one side, its direction is mixed
+RANKINGS = 10_000  # rankings that are drawn for p-values that are not exact
+NULL_SETS = 200  # sets of control wells, per number of replicates
+# Controls for the spread of features and the null of groups; with fewer, all wells are used.
+FEWEST_CONTROLS = 10
+ONE_DIRECTION = 0.6  # fraction of a group's features that must agree; otherwise, its direction is mixed
 ABOUT = (
     *("Metadata_pert_iname", "Metadata_gene", "Metadata_target", "Metadata_moa", "Metadata_dose"),
     "Metadata_control_type",
@@ -280,7 +281,7 @@ def get_hits(
     channels
         The assay's channels.
     group
-        The column, or columns, whose equal values make replicates.
+        The column, or columns, whose equal values define replicates.
     positive_controls
         Whether positive controls are among the perturbations.
     toxic_z
@@ -288,7 +289,7 @@ def get_hits(
     seed
         Seed of random sets and of the clustering.
     different
-        Columns whose equal values make one compound, if a compound has several doses.
+        Columns whose equal values define one compound, if a compound has several doses.
 
     Returns
     -------

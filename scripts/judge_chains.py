@@ -27,7 +27,7 @@ MIXED = ("ilisi", "kbet")
 FOUND = ("mean_average_precision_negcon", "mean_average_precision_others")
 LEAST = 0.01  # the smallest change that counts
 RESAMPLES = 2000
-MOST_STEPS = 150  # in the figure; the table has all
+MOST_STEPS = 150  # steps in the figure; the table has all of them
 START = "start"
 # The verdict, by the direction of the change of mixing and of mean average precision.
 VERDICTS = {
@@ -41,7 +41,7 @@ VERDICTS = {
     (-1, 0): "mixes batches less and keeps the biology",
     (-1, 1): "raises the biology and mixes batches less",
 }
-# The panels of the figure: title, the measures in it with their words.
+# The panels of the figure: the title, and the measures with their labels.
 PANELS = (
     (
         "Percent Replicating (%)",

@@ -90,7 +90,7 @@ def choose_wells(wells: Wells, group: str | Sequence[str], most: int, seed: int)
     Parameters
     ----------
     wells : of the condition.
-    group : the column, or columns, whose equal values make replicates.
+    group : the column, or columns, whose equal values define replicates.
     most : the largest number of wells.
     seed : of the choice.
     """
@@ -108,9 +108,7 @@ def choose_wells(wells: Wells, group: str | Sequence[str], most: int, seed: int)
     chosen += rng.choice(controls, int(share * len(controls)), replace=False).tolist()
     kept = np.zeros(len(both), dtype=bool)
     kept[chosen] = True
-    note = (
-        f"{number_of(int(kept.sum()), 'well')} of {len(both)} judged: those of randomly chosen perturbations"
-    )
+    note = f"{number_of(int(kept.sum()), 'well')} of {len(both)} judged (of perturbations drawn at random)"
     return replace(both.where(kept), notes=(*both.notes, note))
 
 
@@ -130,7 +128,7 @@ def get_judged_wells(
     wells
         The wells of the condition.
     group
-        The column, or columns, whose equal values make replicates.
+        The column, or columns, whose equal values define replicates.
     batch
         The metadata column of the batches; without it, all wells are of one batch.
     raw
@@ -297,7 +295,7 @@ def judge(
     wells
         The wells of the condition.
     options
-        `group`, `batch` (the column whose equal values make a batch), `draws`, `percentile`,
+        `group`, `batch` (the column whose equal values define a batch), `draws`, `percentile`,
         `minimum_replicates`, `most_wells` and `seed`.
     raw
         Whether the features were never brought to a common scale.

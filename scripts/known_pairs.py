@@ -26,10 +26,11 @@ from lib.tables import write_whole
 from lib.text_files import read_text_file
 from lib.values import MissingValues, separate
 
-WEIGHT = re.compile(r",[0-9.]+$")  # of a gene in the sets of Enrichr: TP53,1.0
+WEIGHT = re.compile(r",[0-9.]+$")  # weight of a gene in the sets of Enrichr: TP53,1.0
 TAIL = 5  # percent of all pairs, on either side
 SHUFFLES = 1000
-MOST_NAMES = 6000  # whose pairs are all compared; of more, those in known pairs are drawn at random
+# Names whose pairs are all compared; if there are more, this many of those in known pairs are drawn.
+MOST_NAMES = 6000
 COLUMNS = (
     *("source", "names", "known_pairs", "pairs_in_condition", "in_top", "in_bottom"),
     *("recall", "recall_top", "recall_bottom", "expected", "p_value", "message"),
@@ -152,7 +153,7 @@ def get_profiles_of_names(
     gene
         The metadata column of the genes; a perturbation without a gene keeps its own name.
     group
-        The column, or columns, whose equal values make replicates.
+        The column, or columns, whose equal values define replicates.
     positive_controls
         Whether positive controls are included.
     """

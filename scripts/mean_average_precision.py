@@ -45,7 +45,7 @@ from precision.tables import summarize
 
 SCORES = ("mean_average_precision", "percent_retrieved")
 NO_ROWS = np.empty(0, dtype=int)
-PERTURBATIONS = 64  # whose similarities to the controls are computed at once
+PERTURBATIONS = 64  # perturbations whose similarities to the controls are computed at a time
 COLUMNS = (
     "perturbation",
     "average_precision",
@@ -77,7 +77,7 @@ def rank_replicates(
     wells
         The wells of one condition.
     group
-        The column, or columns, whose equal values make replicates.
+        The column, or columns, whose equal values define replicates.
     positive_controls
         Whether positive controls are scored.
     minimum_replicates
@@ -164,7 +164,7 @@ def rank_matches(
     gene
         The column that holds the genes, or one column for each side.
     group
-        The column, or columns, whose equal values make replicates.
+        The column, or columns, whose equal values define replicates.
     different
         Columns in which two perturbations must differ to be compared; by default their name.
     positive_controls

@@ -70,7 +70,7 @@ def choose_reference_wells(
         if (measured & complete).sum() < minimum:
             raise InputError(
                 f"Plate {plate}: only {(measured & complete).sum()} wells have cells; normalizing to all "
-                f"wells needs {minimum} (normalize.minimum_wells). Set that lower, or take the plate out of "
+                f"wells needs {minimum} (normalize.minimum_wells). Set that lower, or remove the plate from "
                 "the sample sheet, since its batch and the benchmark wait for it."
             )
         return measured & complete

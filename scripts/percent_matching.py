@@ -70,7 +70,7 @@ def score_comparison(
     gene
         The column that holds the genes, or one column for each side.
     group
-        The column, or columns, whose equal values make replicates.
+        The column, or columns, whose equal values define replicates.
     different
         Columns in which the perturbations of a pair must differ; by default they must be different
         perturbations.

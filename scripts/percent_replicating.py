@@ -67,7 +67,7 @@ def score_condition(
     wells
         The wells of the condition.
     group
-        The column, or columns, whose equal values make replicates.
+        The column, or columns, whose equal values define replicates.
     draws, repeats
         Number of draws per null, and number of nulls for the interval.
     null_size

@@ -27,12 +27,12 @@ from lib.logs import log_to
 from lib.scores import BOUNDARY, get_condition_columns, get_condition_label, read_scores
 from lib.tables import write_whole
 
-LETTERS_OF_REASON = 50  # of each of two lines beside a bar; the score's table has all of the reason
+LETTERS_OF_REASON = 50  # letters in each of two lines beside a bar; the score's table has the full reason
 UNCOLORED = "0.4"  # if the colors are used up, and for what has no score
 LANE = 0.21  # height of one bar, inches
 GAP = 0.6  # between two conditions, in bars
 HEADER = 1.7  # height of titles, axis label and legend, inches
-WIDTH = {1: 7.6, 2: 11.5}  # of a figure by its number of columns of panels, inches
+WIDTH = {1: 7.6, 2: 11.5}  # width of a figure in inches, by its number of columns of panels
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def get_drawn_columns(column: Column) -> list[str]:
 
 
 def get_reported_columns(column: Column) -> list[str]:
-    """Return the table's columns that the table beside a figure has of one score: all that the page tells."""
+    """Return the table's columns that the table beside a figure has of one score: all that the page shows."""
     value, aware = column.value, f"position_aware_{column.value}"
     ends = [f"{kind}_{end}" for kind in ("", "_sampling") for end in ("low", "high")]
     reported_columns = [value, *(f"{value}{end}" for end in ends), aware, f"{aware}_low", f"{aware}_high"]

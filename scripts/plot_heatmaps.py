@@ -40,7 +40,7 @@ FLAGS = {
     "edge_effect": "0.6",
 }
 NO_WELL = "0.93"
-WIDTH = 3.4  # of one map, inches
+WIDTH = 3.4  # width of one map in inches
 COLUMNS, MOST_ROWS = 3, 16  # more columns if there would be more rows
 
 

@@ -27,7 +27,7 @@ from lib.tables import EMPTY_IS_MISSING, write_whole
 # Number of pixels that are read per channel, and minimum and maximum number of sites, evenly over the plate.
 PIXELS = 48e6
 SITES = 48, 192
-STRIPS = 10  # of the field, for the shading
+STRIPS = 10  # strips of the field in which shading is measured
 ACROSS = 10  # channels beside each other
 BEFORE, AFTER = COLORS[1], COLORS[0]
 # No microscope's illumination varies by such a factor over the field, but a function that shows cells may.

@@ -27,7 +27,7 @@ from lib.tables import read_metadata, write_whole
 from lib.wells import get_plate_format, get_row_name, get_well_order, get_well_place
 
 TREATMENT, EMPTY = "treatment", "empty"
-WIDTH = {True: 5.2, False: 3.5}  # of a plate with more than 12 columns, and of a smaller one, inches
+WIDTH = {True: 5.2, False: 3.5}  # width in inches of a plate with more than 12 columns, and of a smaller one
 ACROSS = {True: 2, False: 3}  # number of them in a row, more if there are many
 MOST_MAPS, MOST_PHASES = 60, 30  # plate maps and clinical phases that are drawn; the tables have all
 # Color and shape of a kind of well; further control types use the remaining ones.
@@ -75,7 +75,7 @@ def get_wells_of_plate(
     controls
         The `column` that marks controls, and its value `negcon` for negative controls.
     group
-        The column whose equal values make replicates.
+        The column whose equal values define replicates.
     """
     perturbation = label_wells(metadata, group)
     column = f"Metadata_{controls['column']}"
@@ -132,7 +132,7 @@ def find_layouts(parts: Sequence[tuple[Mapping[str, str], pd.DataFrame]]) -> pd.
 def limit_control_types(wells: pd.DataFrame, negcon: str) -> pd.DataFrame:
     """Return `wells` with at most as many control types as there are markers.
 
-    A column with more values (the compounds' names, of which one is the negative control) only tells which
+    A column with more values (the compounds' names, of which one is the negative control) only shows which
     wells are negative controls.
     """
     others = set(wells["control_type"]) - {TREATMENT, negcon, EMPTY}
@@ -361,7 +361,7 @@ def main(
     controls
         The `column` that marks controls, and its value `negcon` for negative controls.
     group
-        The column whose equal values make replicates.
+        The column whose equal values define replicates.
     clinical_phase
         The column of the compounds' clinical phases.
     """

@@ -29,7 +29,7 @@ from lib.scores import BOUNDARY, add_notes, write_score
 
 DRAWS = 10_000  # groups of the null, at most
 LEVEL = 0.05
-TREATMENT = "treatment"  # of wells without a control type
+TREATMENT = "treatment"  # the control type given to wells without one
 
 
 def name_controls(metadata: pd.DataFrame, group: str | Sequence[str]) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def rank_wells(
     positives, negatives
         Columns in which they are the `same` as the query, and in which they are `different`.
     group
-        The column, or columns, whose equal values make replicates.
+        The column, or columns, whose equal values define replicates.
     positive_controls
         Whether positive controls are queries.
     draws, seed

@@ -165,16 +165,16 @@ def test_a_guessed_format_is_shared_and_reported(tmp_path):
     write_plate(tmp_path / "in" / "P2", "{well}_w{channel}.tif", wells=("A01", "P24"), kind=draw_nuclei())
     _, rows, tasks = make(tmp_path / "in", tmp_path)
     assert {row["plate_map"] for row in rows} == {"plate_map_384_wells.tsv"}
-    assert any("that the plates have 384 wells was guessed" in task for task in tasks)
+    assert any("the plate format (384 wells) was guessed" in task for task in tasks)
 
 
-def test_even_images_are_not_taken_for_stains(tmp_path):
+def test_uniform_images_are_not_taken_for_stains(tmp_path):
     folder = write_plate(tmp_path / "P", "{well}_ch{channel}.tif", channels=(1,), kind=draw_nuclei())
     light = RANDOM.integers(19000, 21000, (120, 120)).astype(np.uint16)
     write_plate(folder, "{well}_ch{channel}.tif", channels=(2,), kind=light)
     config, _, tasks = make(folder, tmp_path)
     assert config["assay"]["nuclei"]["channel"] == "Channel1"
-    assert any("the images of Channel2 are even" in task for task in tasks)
+    assert any("the images of Channel2 are uniform" in task for task in tasks)
 
 
 def test_no_file_is_overwritten(tmp_path):

@@ -51,7 +51,7 @@ def take_labels(assembly, objects):
 
 
 def relate_cells(assembly):
-    """Add RelateObjects: the nucleus of each cell, where the cytoplasm does not tell it."""
+    """Add RelateObjects: the nucleus of each cell, if the cytoplasm does not record it."""
     assembly.add(
         "RelateObjects",
         [

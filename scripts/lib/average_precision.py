@@ -17,7 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 BLOCK = 8_000_000  # similarities that are held at once
-QUERIES, CANDIDATES = 2048, 4096  # of a block, so that a product reads each of them often
+QUERIES, CANDIDATES = 2048, 4096  # profiles in a block, so that a product reads each of them often
 MANY = 700_000_000  # comparisons from which the compiled loop is used
 TIE = 1e-12  # similarities that differ by less are equal: rounding in another order differs by as much
 # Queries of a block whose rows are sorted, at least, so that a product seldom reads the candidates; such a
@@ -100,7 +100,7 @@ def count_above(
 
 
 def run_blocks(count_block: Callable[[Any], None], blocks: Sequence[Any], threads: int) -> None:
-    """Call a function with each block, in so many threads."""
+    """Call a function with each block, in a number of threads."""
     if threads < 2 or len(blocks) < 2:
         for block in blocks:
             count_block(block)
@@ -188,7 +188,7 @@ def count_sorted(similarity: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 
 def get_band(features: int) -> np.float32:
-    """Return more than the rounding of a sum of so many products in single precision, whatever its order."""
+    """Return a bound of the rounding error of a sum of products in single precision, in any order."""
     return np.float32(2.0**-24 * (features / 4 + 16))
 
 

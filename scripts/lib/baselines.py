@@ -1,7 +1,7 @@
 """Compute baselines of scores: the cell count alone, without the features that follow it, shuffled labels.
 
 A score that the cell count reaches alone says little about morphology, and a score that shuffled labels reach
-is what chance and the layout of the plates give.
+is due to chance and the layout of the plates.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +14,9 @@ import pandas as pd
 from lib.cell_counts import COUNT_Z, drop_following_features, get_count_wells
 from lib.replicates import NEGATIVE_CONTROL, Wells, get_control_type, get_wells_to_score, label_wells
 
-DRAWS = 10_000  # of the nulls of a baseline, at most
-REPEATS = 2  # of the nulls for an interval, which baselines do not report
-MOST_PERTURBATIONS, MOST_GENES = 2_000, 500  # of average precision, and of matching
+DRAWS = 10_000  # largest number of draws of a baseline's nulls
+REPEATS = 2  # nulls for an interval, which baselines do not report
+MOST_PERTURBATIONS, MOST_GENES = 2_000, 500  # in the baselines of average precision, and of matching
 MOST_SHUFFLES = 20
 SHUFFLED_SETS = 20_000  # sets of shuffled wells that are scored in total, in at least one shuffle
 
@@ -33,12 +33,12 @@ def shuffle_within(groups: Sequence[Any], rng: np.random.Generator) -> np.ndarra
 
 
 def get_number_of_shuffles(sets: int) -> int:
-    """Return how often labels are shuffled if each time so many sets are scored."""
+    """Return how often labels are shuffled if each shuffle scores this many sets."""
     return int(np.clip(SHUFFLED_SETS // max(1, sets), 1, MOST_SHUFFLES))
 
 
 def sample_groups(groups: Sequence[Any], most: int, seed: int) -> np.ndarray:
-    """Return the rows of at most so many groups, drawn at random; rows without a group are always included.
+    """Return the rows of at most `most` groups, drawn at random; rows without a group are always included.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def get_matching_baselines(
 
 
 def sample_genes(wells: Wells, columns: str | Sequence[str], seed: int) -> Wells:
-    """Return the wells of at most so many values of the genes' columns, drawn at random."""
+    """Return the wells of at most `MOST_GENES` genes, drawn at random."""
     names = [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
     value = label_wells(wells.metadata, names[0])
     for name in names[1:]:

@@ -11,7 +11,7 @@ from lib.gaps import CELLS, SITES
 from lib.replicates import NEGATIVE_CONTROL, Wells, apply_by_rows, get_control_type
 
 COUNT_Z = "count_z"  # the column of metadata that `add_count_z` adds
-FEWEST_CONTROLS = 3  # of a plate, to which the counts of its wells are compared
+FEWEST_CONTROLS = 3  # controls of a plate with which the counts of its wells are compared
 MAD_TO_SD = 1.4826
 FOLLOWS = 0.5  # a feature whose correlation with the count is stronger follows it
 SIGNIFICANT = 2.576  # normal quantile: with few wells, a correlation must also exceed chance (two-sided 1 %)
@@ -84,8 +84,8 @@ def add_count_z(wells: Wells) -> Wells:
 def make_count_profiles(z: np.ndarray) -> np.ndarray | None:
     """Return profiles whose similarity depends on the counts alone.
 
-    The profile of a well is an angle, the arctangent of its z-score, so that two wells are the more alike the
-    nearer their counts, and all counts far from the controls on one side are alike: the cosine is that of
+    The profile of a well is an angle, the arctangent of its z-score, so that two wells are more alike the
+    nearer their counts are, and all counts far from the controls on one side are alike: the cosine is that of
     (1, z). The circle is perpendicular to (1, 1, 1), which makes Pearson's r equal to the cosine.
 
     Parameters

@@ -46,6 +46,6 @@ def open_log(path):
             if reason is None:
                 raise
             with suppress(OSError):
-                # as `lib.logs` writes it, so that the end of the run can tell the reason
+                # as `lib.logs` writes it, so that the end of the run can give the reason
                 log.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} ERROR {reason}\n")
             sys.exit(f"\n{reason}\n")

@@ -1,7 +1,7 @@
-"""The wells of a chain's step: which of them count, whose wells are taken together, and the files around it.
+"""The wells of a chain's step: which of them count, which are processed together, and the files around it.
 
 Wells without values stay in the table without values and have no influence. The first step of a chain also
-takes out wells with few cells, and, unless the chain says otherwise, incomplete wells (`lib.gaps`) and wells
+leaves out wells with few cells, and, unless the chain says otherwise, incomplete wells (`lib.gaps`) and wells
 without a perturbation that are not negative controls.
 """
 
@@ -30,13 +30,13 @@ from lib.tables import (
 
 PLATE = ["Metadata_Batch", "Metadata_Plate"]
 ROW = "Metadata_row"  # the row of a well in the table, during a step
-# What the first step takes out unless the chain lets it count, and how values are kept, for the provenance.
+# What the first step leaves out unless the chain includes it, and how values are kept, for the provenance.
 CHOICES = ("untreated_wells", "incomplete_wells", "image_features", "precision")
 
 
 @dataclass
 class Part:
-    """The wells that a step takes together, all of which count.
+    """The wells that a step processes together, all of which count.
 
     Attributes
     ----------
@@ -216,7 +216,7 @@ def get_batches(profiles: pd.DataFrame, batch: str, step: str) -> pd.Series:
     Parameters
     ----------
     profiles : the wells.
-    batch : the column whose equal values make a batch.
+    batch : the column whose equal values define a batch.
     step : for messages.
 
     Raises

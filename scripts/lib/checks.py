@@ -26,7 +26,7 @@ from lib.shared_inputs import check_shared_inputs
 from lib.starting_points import get_starting_points
 
 SECONDS_OF_SKEW = 10  # between the clocks of this machine and of a file server
-MOST_FILES = 20  # of the missing ones that a message lists
+MOST_FILES = 20  # missing files that a message lists
 
 
 def check_python(executable: str) -> None:

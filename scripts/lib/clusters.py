@@ -18,7 +18,7 @@ from lib.nulls import compute_q_values
 from lib.precision_nulls import get_distribution_of_query
 from lib.query_ranking import rank_queries
 
-NEIGHBORS = 10  # of the graph
+NEIGHBORS = 10  # neighbors of each perturbation in the graph
 FEWEST_TO_CLUSTER = 5
 PER_RESOLUTION = 60  # perturbations for which the resolution grows by 1
 BLOCK = 16_000_000  # similarities that are held at once
@@ -26,7 +26,7 @@ CLUSTER_COLUMNS = (
     *("cluster", "perturbations", "with_annotation", "class", "in_cluster", "in_condition", "fold"),
     *("p_value", "q_value", "members"),
 )
-MOST_MEMBERS = 50  # that a row of the table names
+MOST_MEMBERS = 50  # members that a row of the table names
 
 
 def find_neighbors(profiles: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:

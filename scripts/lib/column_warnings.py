@@ -20,8 +20,8 @@ from lib.values import MissingValues
 # The workflow gives each well these columns.
 OF_WORKFLOW = {"Batch", "Plate", "Well", "plate_map", "perturbation", "cell_line", "timepoint", "few_cells"}
 COUNTS = {"Count_Cells", "Count_Cells_Flagged", "Count_Sites", "Count_Sites_Excluded"}
-RENAMED = "plate_map_"  # before a plate map's column that the sample sheet has too
-MOST_FILES = 200  # of which headers are read
+RENAMED = "plate_map_"  # prefix of a plate map's column that the sample sheet has, too
+MOST_FILES = 200  # files whose headers are read
 
 
 def find_lacking_columns(experiment: Experiment) -> Iterator[str]:

@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from lib.feature_groups import NO_CHANNEL, Group
 
 ALL_FEATURES = "all features"
-FEWEST_FEATURES = 3  # of a group
+FEWEST_FEATURES = 3  # features in a group
 
 
 def get_distances(

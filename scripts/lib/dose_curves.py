@@ -1,4 +1,4 @@
-"""Fit dose-response curves, and find the dose at which a curve leaves the solvent.
+"""Fit dose-response curves, and find the dose at which a curve departs from the solvent.
 
 The curve is Hill's, over the solvent as dose 0: bottom + (top - bottom) / (1 + (ec50 / dose)^slope). For a
 given ec50 and slope it is linear in bottom and top, so a grid of both finds the best start, and the bootstrap
@@ -18,11 +18,11 @@ from lib.units import find_unit, get_factor
 from lib.values import plain_text
 
 SLOPES = np.array([0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8])
-STEPS_PER_DECADE = 20  # of the grid of ec50
+STEPS_PER_DECADE = 20  # in the grid of ec50
 FINE = (30, 15)  # steps of ec50 and slope of the finer grid that a bootstrap ends with
 BEYOND = 1.0  # decades by which an ec50 may lie beyond the doses
 FEWEST_DOSES = 3  # above 0
-REPEATS = 200  # of the bootstrap
+REPEATS = 200  # bootstrap samples
 INTERVAL = (5, 95)  # percentiles: the usual 90 % interval of a benchmark dose
 BETTER = 0.01  # p-value of the F-test against no effect
 SPREAD = 3.0  # times the solvent's: a curve with a larger residual spread does not count
@@ -78,7 +78,7 @@ def find_logarithms(values: Sequence[object]) -> list[str]:
 
 @dataclass(frozen=True)
 class Curve:
-    """A Hill curve, its fit, and where it leaves the solvent; missing values are NaN."""
+    """A Hill curve, its fit, and where it departs from the solvent; missing values are NaN."""
 
     bottom: float = np.nan
     top: float = np.nan
@@ -141,7 +141,7 @@ class Grid:
 
     @classmethod
     def of_doses(cls, doses: np.ndarray) -> "Grid":
-        """Return the grid of all curves that are looked for: ec50 up to a decade beyond the doses."""
+        """Return the grid of all candidate curves: ec50 up to a decade beyond the doses."""
         used = np.log10(doses[doses > 0])
         low, high = used.min() - BEYOND, used.max() + BEYOND
         steps = 10 ** np.linspace(low, high, int(np.ceil((high - low) * STEPS_PER_DECADE)) + 1)

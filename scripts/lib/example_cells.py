@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from lib.cell_positions import POSITION, find_position_columns
 
-MOST_FEATURES = 300  # that are compared, spread evenly over all of them
+MOST_FEATURES = 300  # features that are compared, spread evenly over all of them
 MOST_CANDIDATES = 200  # cells of a well
 LIMIT = 10.0
 

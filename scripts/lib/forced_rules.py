@@ -1,4 +1,4 @@
-"""Rules of `--forcerun` that have no job, which Snakemake ignores without a word."""
+"""Rules of `--forcerun` that have no job, which Snakemake silently ignores."""
 
 from collections.abc import Iterable, Iterator
 

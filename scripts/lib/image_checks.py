@@ -351,7 +351,7 @@ def find_groups_by(images: Sequence[Found], key: Any, pool: ThreadPoolExecutor) 
 
 
 def get_tag(image: StoredImage) -> tuple[int, str] | None:
-    """Return size and tag of an image in object storage; None if they do not tell its content."""
+    """Return size and tag of an image in object storage; None if they do not identify its content."""
     return (image.size, image.tag) if image.size and image.tag else None
 
 

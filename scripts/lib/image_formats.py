@@ -66,7 +66,7 @@ def get_library(path: Path) -> Any:
     Raises
     ------
     InputError
-        Telling how to install it.
+        With the command that installs it.
     """
     if not path.is_file():
         raise FileNotFoundError(path)
@@ -165,7 +165,7 @@ def open_zarr(path: Path) -> OpenImage:
     def read(scene: int, time: int, channel: int, plane: int) -> np.ndarray:
         place = get_place(time, channel, plane)
         pixels = np.asarray(array[place])
-        # Which chunks there are is asked only then, since it takes requests in object storage.
+        # The chunks are looked up only then, since this takes requests in object storage.
         if is_cut_off(pixels, array) and (gap := find_missing_chunks(array, place)):
             raise UnsuitableImageError(gap)
         return pixels

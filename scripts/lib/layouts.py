@@ -314,7 +314,7 @@ def read_annotation_rows(
         cleaned = [{**row, "gene": row[gene]} for row in cleaned]
     empty = [row for row in cleaned if not any(row[name] for name in columns)]
     cleaned = [row for row in cleaned if row not in empty] if empty else cleaned
-    # Under its own name, the column would stand in both tables that are joined by it.
+    # Under its own name, the column would be in both of the tables that are joined.
     same = [name for name in missing.samples if name in columns and name not in SAMPLE_COLUMNS]
     if all(row[name] == row["broad_sample"] for name in same for row in cleaned):
         columns = [name for name in columns if name not in same]

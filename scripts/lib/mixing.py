@@ -19,8 +19,8 @@ from sklearn.neighbors import NearestNeighbors
 OF_LISI, OF_KBET, OF_CONNECTIVITY = 90, 50, 15
 MOST_OF_WELLS = 4  # with few wells, a neighborhood is at most one in this many wells
 FEWEST_NEIGHBORS = 4
-TOLERANCE, TRIES = 1e-5, 50  # of the search for the perplexity
-LEVEL = 0.05  # of kBET's test
+TOLERANCE, TRIES = 1e-5, 50  # in the search for the perplexity
+LEVEL = 0.05  # significance level of kBET's test
 
 
 @dataclass(frozen=True)

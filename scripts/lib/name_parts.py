@@ -118,7 +118,7 @@ def are_wells(column: Sequence[str]) -> bool:
 
 
 def find_well(parts: list[Part]) -> bool:
-    """Give the part, or the two parts, that are the well their role; return whether there is one."""
+    """Mark the part, or the two parts, that are the well; return whether there is one."""
     wells = [(at, part) for at, part in enumerate(parts) if are_wells(part.values)]
     # `R2C3` is a well, unless `A01` or wells of several rows are beside it.
     certain = any(
@@ -174,7 +174,7 @@ def get_word(parts: Sequence[Part], at: int) -> str:
 
 
 def are_equal(one: Part, other: Part) -> bool:
-    """Return whether each value of a part stands with one value of another one, and the reverse."""
+    """Return whether each value of a part occurs with one value of another part, and vice versa."""
     pairs = set(zip(one.values, other.values, strict=True))
     return len(pairs) == len(set(one.values)) == len(set(other.values))
 

@@ -33,7 +33,7 @@ NO_STAIN = re.compile(r"bright|phase|transmi|label.?free|^none$|BF$", re.IGNOREC
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 BOLD = FONT.with_name("DejaVuSans-Bold.ttf")
 GAP = 8
-MOST_KINDS = 12  # of controls, each of which has wells of its own in a montage
+MOST_KINDS = 12  # kinds of controls, each with wells of its own in a montage
 INK = (20, 20, 20)
 RED = (190, 60, 0)
 

@@ -169,7 +169,7 @@ def get_grouping_columns(config: Mapping[str, Any]) -> set[str]:
 
 
 def get_replicate_columns(config: Mapping[str, Any]) -> list[str]:
-    """Return the columns whose equal values make replicates (benchmark.group), without `Metadata_`."""
+    """Return the columns whose equal values define replicates (benchmark.group), without `Metadata_`."""
     group = config["benchmark"]["group"]
     return [name.removeprefix("Metadata_") for name in ([group] if isinstance(group, str) else group)]
 

@@ -21,8 +21,9 @@ from lib.average_precision import TIE, compute_precision_from_counts, count_abov
 
 ENUMERATED = 200_000  # orders of one ranking that are counted one by one; more are sampled
 EXACT_STATES = 1_000_000  # pairs of ranks of two replicates whose chances are computed
-LARGEST = 16  # of more replicates, this many are drawn for the test
-MOST_CONTROLS = 4_000  # that are all compared with each other; of more, entire plates are drawn
+LARGEST = 16  # replicates that are tested; if there are more, this many are drawn
+# Controls that are all compared with each other; if there are more, entire plates are drawn.
+MOST_CONTROLS = 4_000
 MOST_SETS = 10_000  # sets that are drawn for a perturbation
 CHUNK = 2_000_000  # ranks gathered at once
 FEW = 8  # rows that are sorted by comparing neighbors

@@ -48,7 +48,7 @@ NOT_FEATURES = {
 # Columns of the Gallery's deep-network profiles.
 OF_GALLERY = {"source", "batch", "plate", "well"}
 CELLS = "Metadata_Count_Cells"
-MOST_CELLS = 1e9  # in a well
+MOST_CELLS = 1e9  # cells in a well
 THOUSANDS = re.compile(r"\d{1,3}([,' \u00a0\u202f]\d{3})+")
 SWITCHES = {"True": "1", "TRUE": "1", "true": "1", "False": "0", "FALSE": "0", "false": "0"}
 WITH_COMMAS = re.compile(r"[-+]?[\d.' ]*(,\d+)+(\.\d*)?([eE][-+]?\d+)?")

@@ -44,7 +44,7 @@ ROW_NAMES = tuple(
 )
 PLATE_NAMES = (*METADATA_PLATE_COLUMNS, *PLATE_COLUMNS)
 METADATA = re.compile("(Image_)?metadata[_. ]", re.IGNORECASE)
-FIRST_ROWS = 50  # that show how numbers are written
+FIRST_ROWS = 50  # rows that show how numbers are written
 
 
 def get_usual_name(name: str) -> str:

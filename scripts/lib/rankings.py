@@ -19,7 +19,7 @@ from lib.errors import InputError, join_names
 from lib.replicates import label_wells
 from lib.values import separate
 
-FEWEST_NULL = 200  # of groups of one size, for a null of their own
+FEWEST_NULL = 200  # groups of one size that are enough for a separate null
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from lib.replicates import Correlations, Wells, compute_medians_within, group_me
 
 LARGEST_SET = 100  # wells of the largest null: larger groups are compared with sets of this size
 MOST_PAIRS = 50_000_000  # correlations of one null
-FEWEST_DRAWS = 10_000  # of a null, whatever its size
+FEWEST_DRAWS = 10_000  # draws of a null, whatever its size
 
 
 @dataclass(frozen=True)

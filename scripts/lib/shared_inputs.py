@@ -13,7 +13,7 @@ from lib.plate_columns import METADATA_PLATE_COLUMNS, list_plates
 from lib.plates import Plate, find_name, get_number, is_address, is_image_table, source
 from lib.profile_files import get_usual_name
 
-COMPARED_BYTES = 65536  # of files of one size, before they are compared to their end
+COMPARED_BYTES = 65536  # bytes of files of one size that are compared before their entire content
 
 # What several rows of the sample sheet start from: the column that names it, and its path or address.
 Start = tuple[str, str]

@@ -106,7 +106,7 @@ def mark_sides(
     within
         Whether both sides are the same condition.
     group
-        The column, or columns, whose equal values make replicates.
+        The column, or columns, whose equal values define replicates.
     positive_controls
         Whether positive controls are scored.
 

@@ -24,7 +24,7 @@ EXPLODING_WELLS = 2
 # The largest values of another feature are lone if they reach beyond the limit, and all of them are more than
 # this many times as large as the next one. Strong effects are graded: their values have neighbors.
 LONE_FACTOR = 10
-LARGEST_SHOWN = 1e9  # with all its digits
+LARGEST_SHOWN = 1e9  # largest value that is written with all its digits
 
 
 def get_robust_spread(values: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from lib.places import place
 from lib.plates import NOT_ON_MAP, source
 
 MOST_OF_REASON = 6  # lines of the reason of a failure; its log has all
-MOST_LETTERS = 600  # of each of these lines
+MOST_LETTERS = 600  # letters in each of these lines
 MOST_LINES = 24  # plates, or scores, that are listed; more are counted
 # Jobs of a plate's chain that do not make a stage's file themselves, and the stage that each keeps back.
 STOPS = {"features": "single_cells"}

@@ -36,7 +36,7 @@ BYTE_ORDER_MARKS = {
     b"\xfe\xff": "utf-16",
 }
 LOOKED_AT = 256  # bytes that show the encoding
-END_OF_FILE = "\x1a"  # of DOS
+END_OF_FILE = "\x1a"  # the mark that DOS programs write at the end of a file
 
 
 def name_format(start: bytes) -> str | None:

@@ -90,7 +90,7 @@ NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.0*)?")
 BEGINS_AS_NUMBER = re.compile(r"[+-]?\.?[0-9]")
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
-MOST_DIGITS = 15  # that a float holds: a longer number is an identifier
+MOST_DIGITS = 15  # digits that a float holds: a longer number is an identifier
 # How Excel keeps a program from reading a text as a number: ="0012".
 TEXT_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 # Lists as Python, NumPy and JSON write them: ['EGFR', 'ERBB2'], with words for missing values.

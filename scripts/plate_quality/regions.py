@@ -109,7 +109,7 @@ def draw_wells(
 
     Parameters
     ----------
-    deviations : (wells, measures) distance of each well from what its content lets expect.
+    deviations : (wells, measures) distance of each well from what is expected of its content.
     alone : whether a well's perturbation is nowhere else on the plate.
     region : (wells,) booleans: the wells of the region.
     members : the wells of the region, by name.

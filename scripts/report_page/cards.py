@@ -12,7 +12,7 @@ from report_page.answers import read_answers
 from report_page.blocks import encode_text, pack, round_numbers
 from report_page.results import Results
 
-LEVEL = 0.05  # of the q-value of a class of a cluster that the card names
+LEVEL = 0.05  # q-values of classes below this are shown with their cluster
 CURVE = ("bottom", "top", "ec50", "slope", "benchmark_dose", "benchmark_dose_low", "benchmark_dose_high")
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from report_page.results import Results
 
 PLACE = ["batch", "plate", "condition"]
-MOST_REASONS = 4  # of one stage; `left_out.csv` has all of them
+MOST_REASONS = 4  # reasons per stage; `left_out.csv` has all of them
 
 
 def get_totals(results: Results, file: str) -> list[str]:

@@ -14,7 +14,7 @@ from report_page.results import Results
 from report_page.tables import read_csv
 
 BINS = 60
-YES_NO = {True: "yes", False: "no"}  # of a call; one that could not be made is left out
+YES_NO = {True: "yes", False: "no"}  # how a call is written; one that could not be made is left out
 # The columns of the tables of perturbations that the page shows, by their names in the page.
 SCORES = {
     "replicates": "Replicates",

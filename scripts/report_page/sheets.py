@@ -17,9 +17,9 @@ from report_page.results import Results
 
 BYTES_OF_SHEETS = 11_000_000
 BYTES_OF_EXAMPLES = 4_000_000
-MOST_BYTES = 2_500_000  # of one sheet
-FEWEST_BYTES = 900  # of a well in a sheet; with fewer, the page has the sheets in color only
-FEWEST_BYTES_OF_EXAMPLES = 500  # of a well's cells; with fewer, the page links to the sheet
+MOST_BYTES = 2_500_000  # bytes of one sheet
+FEWEST_BYTES = 900  # bytes per well of a sheet; with fewer, the page has the sheets in color only
+FEWEST_BYTES_OF_EXAMPLES = 500  # bytes for a well's cells; with fewer, the page links to the sheet
 NARROWEST = 24  # pixels of a thumbnail
 QUALITY = 75
 COMPOSITE = "composite"

@@ -10,8 +10,8 @@ import pandas as pd
 from report_page.pictures import link_to
 from report_page.results import Results
 
-MISSING = ("", "nan", "NaN", "NA")  # of a number
-MOST_ROWS = 300  # of a table in the page; the file beside it has all of them
+MISSING = ("", "nan", "NaN", "NA")  # how a missing number is written
+MOST_ROWS = 300  # rows of a table in the page; the file beside it has all of them
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from report_page.tables import read_csv
 
 BYTES_OF_FEATURES = 9_000_000
 STRONGEST = 10
-LIMIT = 10.0  # of a difference to the controls, so that one feature does not make the whole distance
+# Largest difference to the controls that counts, so that one feature does not dominate the distance.
+LIMIT = 10.0
 # The columns of quality control's table of wells: their names in the page, the most useful first.
 MEASURES = {
     "Count_Cells": "Cells",
@@ -200,7 +201,7 @@ def get_perturbations(about: pd.DataFrame, group: str | Sequence[str]) -> pd.Ser
 
 
 def get_contents(about: pd.DataFrame) -> dict[str, Any]:
-    """Return each column that tells the content of the wells, without those that are empty."""
+    """Return each column that describes the content of the wells, without those that are empty."""
     found = {}
     for column in about:
         if column in NOT_CONTENT or column.startswith("Metadata_Count_"):

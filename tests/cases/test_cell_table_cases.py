@@ -55,7 +55,7 @@ def rename(tables, change):
     kind="tables of objects with other names, such as Cells_Cellpose3",
     comes_from="CytoTable#362: segmentation by another program",
     says="has no table of Cells, Cytoplasm, but one of Cells_Cellpose3, Cytoplasm_Cellpose3. Name the "
-    "objects that make a cell in the config, as `single_cells: {compartments: [Nuclei, Cells_Cellpose3, "
+    "objects that make up a cell in the config, as `single_cells: {compartments: [Nuclei, Cells_Cellpose3, "
     "Cytoplasm_Cellpose3]}`, or rename the tables.",
     happens="the plate stops: nuclei alone would pass for its cells",
 )

@@ -210,7 +210,7 @@ def test_black_images_are_not_taken_for_copies(tmp_path):
     kind="a channel that is black on the whole plate",
     comes_from="a lamp that was off, a filter that was closed",
     says="Plate 0012: nothing can be measured in images without contrast, ... channel AGP: all 4 images are "
-    "black (0 everywhere); ...B02_1.tif for one Replace these images; or take the channel out of "
+    "black (0 everywhere); ...B02_1.tif for one Replace these images; or remove the channel from "
     "assay.channels",
     happens="the plate stops before its illumination functions are calculated",
 )
@@ -296,8 +296,8 @@ def test_a_table_of_another_machine(tmp_path):
     "images",
     kind="an image table with rows without a plate or a well, or with encoded URLs",
     comes_from="merged cells of a spreadsheet; CellProfiler writes file:///a%20b/c.tif",
-    says="load_data.csv has rows without a well: 3 (the header is row 1). Write it into them, or take them "
-    "out. ... has rows without a plate: 4 ... has no row.",
+    says="load_data.csv has rows without a well: 3 (the header is row 1). Write it into them, or remove "
+    "these rows. ... has rows without a plate: 4 ... has no row.",
     happens="the plate stops; URLs are decoded",
 )
 def test_rows_of_an_image_table(tmp_path):

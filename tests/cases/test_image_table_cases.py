@@ -89,8 +89,7 @@ def test_other_names_of_columns(tmp_path, plate, site):
     kind="a row of an image table without any file name, a well that no plate has",
     comes_from="tables that list planned wells; typing errors",
     says="has rows without a file name: well A02 site 1. Write the names of their images into them, or "
-    "take the rows "
-    "out. ... t.csv (plate P1): `Z99` is not a well of a plate",
+    "remove these rows. ... t.csv (plate P1): `Z99` is not a well of a plate",
     happens="the plate stops: the well would be lost silently",
 )
 def test_rows_without_an_image(tmp_path):

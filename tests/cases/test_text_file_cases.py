@@ -175,8 +175,8 @@ def test_lists_of_targets(tmp_path):
     "another name "
     "(Barcode, Assay_Plate_Barcode)",
     comes_from="merged cells of a spreadsheet; exports of a database",
-    says="has rows without a plate: 3 (the header is row 1). Write the plate into Barcode, or take the "
-    "rows out.",
+    says="has rows without a plate: 3 (the header is row 1). Write the plate into Barcode, or remove "
+    "these rows.",
     happens="only the plate's own rows are used; a row without a plate stops the plate",
 )
 def test_wells_of_many_plates(write):

@@ -170,12 +170,12 @@ def test_effects_of_the_cell_count_alone_are_removed():
     assert get_agreement(levels["cell_count"], truth) > 0.95 > get_agreement(levels["start"], truth)
 
 
-def test_a_correction_that_takes_the_signal_is_reported():
+def test_a_correction_that_removes_the_signal_is_reported():
     """Where replicates share their position, the mean of a position is the perturbation's own profile."""
     profiles, _ = simulate(plate_effect=0.3)
     number = profiles.groupby("Metadata_Plate").cumcount()
     fixed = profiles.assign(Metadata_Well=[f"W{at:02d}" for at in number])
-    with pytest.raises(InputError, match="takes the signal away"):
+    with pytest.raises(InputError, match="removes the signal"):
         run_chain(fixed, ["well_position"])
     row = judge_all(run_chain(fixed, [{"well_position": {"fewest_perturbations": 1}}])).loc["well_position"]
     assert "biology" in row["verdict"]

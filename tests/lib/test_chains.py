@@ -64,7 +64,10 @@ def test_the_presets_are_the_recipes_chains():
         ([{"sphere": {"epsilon": 0}}], "epsilon: `0` is not a number above 0"),
         ([{"feature_select": {"operations": ["variance"]}}], "`variance` is not one of variance_threshold"),
         ([{"harmony": {"over": "plate"}}], "this step aligns several plates"),
-        ([{"sphere": {"over": "batch"}}, {"pca": {"over": "condition"}}], "one step takes a batch together"),
+        (
+            [{"sphere": {"over": "batch"}}, {"pca": {"over": "condition"}}],
+            "one step processes batches and another",
+        ),
         ({"over": "batch"}, "it has neither steps nor a preset"),
         ({"preset": "jump_compound", "options": {"sphere": {}}}, "the chain has no step sphere"),
     ],

@@ -115,7 +115,7 @@ def test_a_misnamed_column_is_answered_with_the_near_one(write_table):
 
 def test_two_sources_are_refused(write_table):
     table = write_table("plates.tsv", [[*HEADER, "cellprofiler"], [*ROW, "tables"]])
-    with pytest.raises(InputError, match="here images and cellprofiler is given"):
+    with pytest.raises(InputError, match="the row has images and cellprofiler"):
         read_plates(table, LEVELS)
 
 

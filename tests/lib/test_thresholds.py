@@ -28,7 +28,7 @@ def test_a_bound_on_nearly_all_sites_is_flagged():
 
 def test_a_bound_above_the_stain_loses_objects():
     (flag,) = flag_thresholds(image([0.01] * 4, [0.1] * 4), "P1")
-    assert "misses dim nuclei" in flag["reason"]
+    assert "misses dim cells" in flag["reason"]
 
 
 def test_nothing_is_reported_for_calculated_thresholds_and_of_few_sites():

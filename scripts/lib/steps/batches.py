@@ -61,7 +61,7 @@ def normalize_typical_variation(
     ----------
     profiles : the wells of all plates, without missing values.
     controls : one boolean per well.
-    batch : the column whose equal values make a batch.
+    batch : the column whose equal values define a batch.
     ridge : added to the variances of both covariances (CORAL's own is 1).
 
     Raises

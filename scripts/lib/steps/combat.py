@@ -23,7 +23,7 @@ def correct_batches(profiles: pd.DataFrame, batch: str = "Metadata_Plate") -> pd
     Parameters
     ----------
     profiles : the wells of all plates, without missing values; a single batch is returned unchanged.
-    batch : the column whose equal values make a batch.
+    batch : the column whose equal values define a batch.
 
     Raises
     ------

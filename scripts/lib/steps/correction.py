@@ -11,7 +11,7 @@ from lib.tables import get_features
 
 CELLS = "Metadata_Count_Cells"
 FEWEST_PERTURBATIONS = 3
-MOST_FEW = 0.1  # of the positions of treated wells
+MOST_FEW = 0.1  # fraction of the positions of treated wells
 FEWEST_VALUES = 10
 
 

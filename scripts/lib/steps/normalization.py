@@ -17,7 +17,7 @@ from lib.spread import MAD_SCALE, get_rounding
 from lib.tables import get_features
 
 METHODS = ("mad_robustize", "robustize", "standardize", "inverse_normal")
-MOST_QUANTILES = 1000  # of inverse_normal
+MOST_QUANTILES = 1000  # quantiles of inverse_normal
 
 
 def get_center_and_spread(
