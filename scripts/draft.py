@@ -51,7 +51,8 @@ def read_examples(found: Survey, names: Mapping[str, str]) -> dict[str, list[np.
     for name in names.values():
         of_channel = sorted(image.path for image in images if image.channel == name)
         at = np.unique(np.linspace(0, len(of_channel) - 1, MOST_EXAMPLES).astype(int))
-        for path in (of_channel[number] for number in at):
+        # The first plate may lack a channel.
+        for path in (of_channel[number] for number in at if of_channel):
             try:
                 chosen.setdefault(name, []).append(read_image(path))
             except InputError as error:

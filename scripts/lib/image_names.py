@@ -9,12 +9,14 @@ PHENIX = (
     r"^r(?P<row>\d{2})c(?P<column>\d{2})f(?P<site>\d{2,})p\d{2}"
     r"-ch(?P<channel>\d+)sk\d+fk\d+fl\d+\.(?i:tiff?)$"
 )
+IDENTIFIER = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 LAYOUTS = {
     "phenix": PHENIX,
     "operetta": PHENIX,
+    # Wells in small letters have the identifier after them, so that s01 is not taken for one.
     "imagexpress": (
-        r"(^|_)(?P<well>[A-Z]{1,2}\d{2})(_s(?P<site>\d+))?(_w(?P<channel>\d{1,2}))?"
-        r"([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?\.(?i:tiff?)$"
+        r"(^|_)(?P<well>[A-Z]{1,2}\d{2}|[a-p]\d{2}(?=[sw_\d]*" + IDENTIFIER + r"))"
+        r"(_s(?P<site>\d+))?(_w(?P<channel>\d{1,2}))?(" + IDENTIFIER + r")?\.(?i:tiff?)$"
     ),
     "opera": (r"^(?P<row>\d{3})(?P<column>\d{3})-(?P<site>\d+)-\d{3}\d{3}(?P<channel>\d{3})\.(?i:tiff?)$"),
     "cellvoyager": (
@@ -22,8 +24,8 @@ LAYOUTS = {
         r"\.(?i:tiff?|png)$"
     ),
     "incell": (
-        r"^(?P<row>[A-Z]{1,2}) - (?P<column>\d{1,2})\(fld (?P<site>\d+) wv (?P<channel>[^()]+?)"
-        r"( z \d+)?( time \d+)?\)\.(?i:tiff?)$"
+        r"(^|_)(?P<row>[A-Z]{1,2}) - (?P<column>\d{1,2})\((fld (?P<site>\d+) )?wv (?P<channel>[^()]+?)"
+        r"( z \d+)?(-? time \d+( - \d+ ms)?)?\)\.(?i:tiff?)$"
     ),
 }
 

@@ -3,16 +3,16 @@
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lib.stains import NO_STAIN, NUCLEI, PAINTING
 
 # The letters before a number, by what it counts.
 LETTERS = {
-    "site": {"s", "f", "site", "field", "fld", "fov", "xy", "pos", "fk"},
+    "site": {"s", "f", "site", "field", "fld", "fov", "xy", "pos", "position", "fk", "scene"},
     "channel": {"w", "c", "ch", "channel", "chan", "d", "wv", "wave", "wavelength"},
-    "plane": {"z", "p", "plane", "slice"},
+    "plane": {"z", "p", "plane", "slice", "zstack", "zstep", "zslice"},
     "timepoint": {"t", "tp", "time", "timepoint", "sk"},
     "row": {"r", "row"},
     "column": {"c", "col", "column"},
@@ -24,7 +24,8 @@ PLACE = re.compile(r"r(ow)?\d+c(ol(umn)?)?\d+", re.IGNORECASE)
 WELL_WORD = re.compile(r"(well)([A-P]\d{1,2})", re.IGNORECASE)
 # What channels are called, beside the dyes of `lib.stains`: proteins, dyes, and wavelengths in nanometers.
 CHANNEL = re.compile(
-    r"[a-z]?[gyrc]fp|cherry|tomato|tritc|cy\d|alexa|^af\d{3}|tx?red|texas|fluor|^(ex|em)?[3-7]\d\d(nm)?$",
+    r"[a-z]?[gyrc]fp|cherry|tomato|tritc|cy\d|alexa|^af\d{3}|tx?red|texas|fluor|^(ex|em)?[3-7]\d\d(nm)?$"
+    r"|^(far.?red|red|green|blue|orange|nir)$",
     re.I,
 )
 # A channel has at least two values, and not more than this.
@@ -119,7 +120,9 @@ def are_wells(column: Sequence[str]) -> bool:
 
 def find_well(parts: list[Part]) -> bool:
     """Mark the part, or the two parts, that are the well; return whether there is one."""
-    wells = [(at, part) for at, part in enumerate(parts) if are_wells(part.values)]
+    # Zeiss writes Scene-1-P2-A01: P2 is a position.
+    after_scene = {at + 1 for at in range(len(parts)) if get_word(parts, at) == "scene"}
+    wells = [(at, p) for at, p in enumerate(parts) if are_wells(p.values) and at not in after_scene]
     # `R2C3` is a well, unless `A01` or wells of several rows are beside it.
     certain = any(
         len({value[0] for value in part.values}) > 1 or all(len(value) > 2 for value in part.values)
@@ -207,6 +210,54 @@ def find_varying(parts: Sequence[Part]) -> list[int]:
     ]
 
 
+def get_role_places(parts: Sequence[Part]) -> list[int]:
+    """Return the positions of the parts that have a role."""
+    return [at for at, part in enumerate(parts) if part.role]
+
+
+def are_told_apart(parts: Sequence[Part], places: Sequence[int]) -> bool:
+    """Return whether the values of the parts at these positions are different for each name."""
+    rows = list(zip(*(parts[at].values for at in places), strict=True))
+    return len(set(rows)) == len(rows)
+
+
+def leave_out_index(parts: Sequence[Part], varying: Sequence[int], words: Mapping[int, str]) -> list[int]:
+    """Return the varying parts without a number that only counts the files (`Seq0017` of Nikon).
+
+    Parameters
+    ----------
+    parts
+        The parts of the names, of which the well has its role.
+    varying
+        The positions of the parts that vary within wells.
+    words
+        The word before each part.
+    """
+    known = set().union(*LETTERS.values())
+    counting = [
+        at
+        for at in varying
+        if is_number(parts[at]) and words[at] not in known and are_told_apart(parts, [at])
+    ]
+    rest = [at for at in varying if at not in counting]
+    return rest if rest and are_told_apart(parts, [*get_role_places(parts), *rest]) else list(varying)
+
+
+def names_a_channel(parts: Sequence[Part], well_at: int) -> bool:
+    """Return whether all names have one channel after the well, as in `A01_2_DAPI.tif`."""
+    return any(
+        len(set(part.values)) == 1 and is_channel(part.values[0])
+        for part in parts[well_at + 1 :]
+        if not part.role
+    )
+
+
+def follows_a_channel(parts: Sequence[Part], at: int) -> bool:
+    """Return whether a part is a number after channels with known names: Gen5 counts time points there."""
+    channel = next((before for before in range(at) if parts[before].role == "channel"), None)
+    return channel is not None and is_number(parts[at]) and all(map(is_channel, parts[channel].values))
+
+
 def is_number(part: Part) -> bool:
     """Return whether all values of a part are numbers."""
     return all(value.isdigit() for value in part.values)
@@ -221,8 +272,8 @@ def find_roles(parts: list[Part]) -> bool:
         False if two parts before the well may be the plate: then it is not the well.
     """
     well_at = next(at for at, part in enumerate(parts) if part.role)
-    varying = find_varying(parts)
     words = {at: get_word(parts, at) for at in range(len(parts))}
+    varying = leave_out_index(parts, find_varying(parts), words)
     # ScanR calls its sites P, and planes Z.
     letters = {**LETTERS, "site": LETTERS["site"] | {"p"}} if {"z"} & set(words.values()) else LETTERS
     free = ["channel", "site", "plane", "timepoint"]
@@ -240,10 +291,15 @@ def find_roles(parts: list[Part]) -> bool:
         first.remove(named[0])
         rest.remove(named[0])
     if first and (len(rest) > 1 or "channel" not in free):
-        # What varies before the well, and is neither its channel nor its site, is the plate.
+        # What varies before the well, and is neither its channel nor its site, is the plate; unless the
+        # files are told apart without it.
+        role = "" if are_told_apart(parts, get_role_places(parts)) else "plate"
         for at in first:
-            parts[at].role = "plate"
+            parts[at].role = role
         rest = [at for at in rest if at not in first]
+    if "channel" in free and len(rest) == 1 and is_number(parts[rest[0]]) and names_a_channel(parts, well_at):
+        # The names say that all files are of one channel: the number is the site.
+        free.remove("channel")
     few = sorted(
         rest,
         key=lambda at: (
@@ -252,6 +308,9 @@ def find_roles(parts: list[Part]) -> bool:
             len(set(parts[at].values)),
         ),
     )
+    # What the files are told apart without is a channel only if it is called like one.
+    if few and are_told_apart(parts, get_role_places(parts)):
+        few = [at for at in few if all(map(is_channel, parts[at].values))]
     if "channel" in free and few and len(set(parts[few[0]].values)) <= MOST_CHANNELS:
         parts[few[0]].role = "channel"
         rest.remove(few[0])
@@ -262,11 +321,23 @@ def find_roles(parts: list[Part]) -> bool:
         alone = (at for at in range(len(parts) - 1) if not parts[at].role and is_number(parts[at]))
         for at in [at for at in alone if words[at] in letters["site"]][:1]:
             parts[at].role = "site"
+    rest = [at for at in rest if not parts[at].role and follows_a_channel(parts, at)]
+    if "timepoint" in free and rest and not are_told_apart(parts, get_role_places(parts)):
+        parts[rest[-1]].role = "timepoint"
     return sum(part.role == "plate" for part in parts) < 2
 
 
-def write_part(part: Part) -> str:
-    """Return the regular expression of a part."""
+def write_part(part: Part, in_path: bool = False) -> str:
+    """Return the regular expression of a part.
+
+    Parameters
+    ----------
+    part
+        The part.
+    in_path
+        Whether it is a part of a path, so that it ends at a slash. A pattern without a slash is one of names.
+    """
+    slash = "/" if in_path else ""
     values, before = Counter(part.values), re.escape(part.before)
     digits = all(value.isdigit() for value in values)
     lengths = {len(value) for value in values}
@@ -276,13 +347,14 @@ def write_part(part: Part) -> str:
     if part.role == "row":
         return before + (r"(?P<row>\d+)" if digits else "(?P<row>[A-Za-z]{1,2})")
     if part.role == "plate":
-        return f"(?P<plate>{before}.+?)" if part.before.isalnum() else f"{before}(?P<plate>.+?)"
+        text = "[^/]+?" if in_path else ".+?"
+        return f"(?P<plate>{before}{text})" if part.before.isalnum() else f"{before}(?P<plate>{text})"
     if part.role:
-        text = "[^./]+?" if any("_" in value for value in values) else "[^_./]+?"
+        text = f"[^.{slash}]+?" if any("_" in value for value in values) else f"[^_.{slash}]+?"
         return before + (rf"(?P<{part.role}>\d+)" if digits else rf"(?P<{part.role}>{text})")
     if len(values) == 1:
         return before + re.escape(next(iter(values)))
-    return before + (number if digits else ".*?")
+    return before + (number if digits else f"[^{slash}]*?" if in_path else ".*?")
 
 
 def number_of_well(values: Iterable[str]) -> str:

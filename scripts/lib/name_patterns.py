@@ -72,14 +72,15 @@ def guess_pattern(names: Sequence[str]) -> NamePattern | None:
     distinct = sorted(set(names))
     found = [try_pattern(layout, distinct) for layout in LAYOUTS if layout != "operetta"]
     best = max(found, key=lambda each: len(each.keys))
-    if len(best.keys) >= ENOUGH * len(distinct):
+    is_known = len(best.keys) >= ENOUGH * len(distinct)
+    if is_known:
         best = add_stack_groups(best, distinct)
         if is_distinct(best):
             return best
     guessed = build_pattern(distinct)
-    if guessed and len(guessed.keys) >= ENOUGH * len(distinct):
+    if guessed and len(guessed.keys) >= ENOUGH * len(distinct) and (is_distinct(guessed) or not is_known):
         return guessed
-    return best if len(best.keys) >= ENOUGH * len(distinct) else None
+    return best if is_known else None
 
 
 def is_distinct(found: NamePattern) -> bool:
@@ -102,6 +103,8 @@ def add_stack_groups(found: NamePattern, names: Sequence[str]) -> NamePattern:
         (r" time \d+", r" time (?P<timepoint>\d+)"),
     ):
         expression = expression.replace(plain, grouped, 1)
+    if expression == LAYOUTS[found.pattern]:
+        return found
     grouped_keys = try_pattern(expression, names)
     for name in ("plane", "timepoint"):
         at = 3 if name == "plane" else 4

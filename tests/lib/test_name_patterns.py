@@ -149,6 +149,84 @@ WELLS = {"r": "AB", "c": range(1, 7)}
             "B - 06(fld 2 wv UV - DAPI z 2).tif",
             ("", "B06", "2", "2", "", "UV - DAPI"),
         ),
+        # Gen5 with one channel, and with several time points, which come last.
+        (
+            names("{r}{c}_02_1_{s}_Bright Field_001.tif", **WELLS, s=(1, 2, 3)),
+            "B6_02_1_3_Bright Field_001.tif",
+            ("", "B06", "3", "", "", ""),
+        ),
+        (
+            [
+                f"{r}{c}_03_{n}_{s}_{w}_{t:03d}.tif"
+                for r, c, s, t in product("AB", (2, 11), (1, 2), (1, 2, 3))
+                for n, w in ((1, "DAPI"), (2, "GFP"))
+            ],
+            "B11_03_2_1_GFP_003.tif",
+            ("", "B11", "1", "", "003", "GFP"),
+        ),
+        # Nikon: Seq counts the files; here the channels are in them.
+        (
+            [
+                f"Well{r}{c:02d}_Point{r}{c:02d}_000{s}_ChannelDAPI,FITC_Seq{n:04d}.tif"
+                for n, (r, c, s) in enumerate(product("AB", (1, 2), (0, 1)))
+            ],
+            "WellB01_PointB01_0001_ChannelDAPI,FITC_Seq0005.tif",
+            ("", "B01", "0001", "", "", ""),
+        ),
+        (
+            names("Well{r}{c:02d}_000{s}_ZStack000{z}_ChannelDAPI_Seq0000.tif", **WELLS, s=(0, 1), z=(0, 1)),
+            "WellB06_0001_ZStack0000_ChannelDAPI_Seq0000.tif",
+            ("", "B06", "0001", "0000", "", ""),
+        ),
+        # Zeiss: scenes are numbered through the plate, and P is the position in the well.
+        (
+            [
+                f"Plate1-Blue-A-03-Scene-{n}-P{s}-{r}{c}-{n:02d}.czi"
+                for n, (r, c, s) in enumerate(product("DE", (1, 12), (1, 2, 3)), start=1)
+            ],
+            "Plate1-Blue-A-03-Scene-8-P2-E1-08.czi",
+            ("", "E01", "8", "", "", ""),
+        ),
+        # ImageXpress of the Broad Institute: wells in small letters.
+        (
+            [
+                f"cdp2bioactives_{r}{c:02d}_s{s}_w{w}{w:X}A6949AB-0B1C-4D2E-8F00-0123456789AB.tif"
+                for r, c, s, w in product("ap", (1, 24), (1, 2), range(1, 6))
+            ],
+            "cdp2bioactives_p24_s2_w55A6949AB-0B1C-4D2E-8F00-0123456789AB.tif",
+            ("", "P24", "2", "", "", "5"),
+        ),
+        (
+            names("{r}{c}_s0{s}_w{w}.tif", **WELLS, s=(1, 2), w=(1, 2)),
+            "B6_s02_w1.tif",
+            ("", "B06", "02", "", "", "1"),
+        ),
+        # IN Cell with time points, a plate's name, or one field.
+        (
+            [
+                f"{r} - {c}(fld {s} wv {w} - {w}- time {t} - {120000 * t} ms).tif"
+                for r, c, s, w, t in product("AB", (1, 12), (1, 2), ("DAPI", "Cy3"), (1, 2))
+            ],
+            "B - 12(fld 2 wv Cy3 - Cy3- time 2 - 240000 ms).tif",
+            ("", "B12", "2", "", "2", "Cy3 - Cy3"),
+        ),
+        (
+            names(
+                "Plate1_{r} - {c:02d}(fld {s} wv {w}).tif", **WELLS, s=(1, 2), w=("390 - Blue", "473 - Green")
+            ),
+            "Plate1_B - 06(fld 1 wv 390 - Blue).tif",
+            ("", "B06", "1", "", "", "390 - Blue"),
+        ),
+        (
+            names("{r} - {c:02d}(wv {w}).tif", **WELLS, w=("DAPI - DAPI", "FITC - FITC")),
+            "B - 06(wv FITC - FITC).tif",
+            ("", "B06", "", "", "", "FITC - FITC"),
+        ),
+        (
+            names("Exp_{w}_{r}{c}_{s}.tif", **WELLS, s=(1, 2), w=("Phase", "Green")),
+            "Exp_Green_B6_2.tif",
+            ("", "B06", "2", "", "", "Green"),
+        ),
         (
             [
                 f"P_{r}{c:02d}_s{s}_w{w}{w:X}A6949AB-0B1C-4D2E-8F00-0123456789AB.tif"
