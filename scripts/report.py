@@ -17,22 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lib.errors import InputError
 from lib.logs import log_to
 from lib.places import place
 from lib.plates import source
 from lib.tables import write_whole
 from report_page import methods, runs
 from report_page.blocks import format_block
+from report_page.chosen import BYTES_OF_WELLS, order_evenly
 from report_page.conditions import find_condition_pictures, make_condition_entry
 from report_page.hits import MOST_HITS, MOST_HITS_OF_PAGE, count_hits
 from report_page.left_out import get_totals
 from report_page.library import get_digest, get_library
-from report_page.perturbations import get_condition, get_matches
+from report_page.perturbations import get_conditions, get_matches
 from report_page.pictures import (
     BYTES_OF_CONDITIONS,
     BYTES_OF_PLATES,
@@ -44,7 +43,7 @@ from report_page.pictures import (
     sort_pictures,
 )
 from report_page.plates import find_plate_pictures, make_plate_entry, make_plates_table, sum_up_plates
-from report_page.results import Results
+from report_page.results import CANNOT_BE_READ, Results
 from report_page.scores import collect_drawn_scores, make_judged_table, score_tables, write_history
 from report_page.sheets import allow_examples, allow_sheets
 from report_page.tables import make_table
@@ -52,8 +51,6 @@ from report_page.wells import find_features, get_wells, read_scored, split_large
 
 HISTORY = place("report_history")
 PAGE = Path(__file__).resolve().parent / "report_page"
-# The errors of reading a file that is truncated or has unexpected content.
-CANNOT_BE_READ = (ValueError, TypeError, KeyError, OSError, pa.ArrowException, InputError)
 # The page's own scripts, in the order in which they need each other.
 SCRIPTS = ("page.js", "charts.js", "explore.js", "plates.js", "profiles.js", "card.js", "start.js")
 FOLDERS = {
@@ -162,17 +159,20 @@ def collect_explored_data(results: Results, options: Mapping[str, Any], history:
     ids = {
         (plate["plate"]["batch"], plate["plate"]["plate"]): f"plate-{i}" for i, plate in enumerate(plates, 1)
     }
-    wells, maps = {}, {}
-    for identifier, plate in zip(ids.values(), plates, strict=True):
+    wells, left_out, used = {}, [], 0
+    # Each plate of an index has its own page, so that the index may have the wells of some plates only.
+    for at in order_evenly(len(plates)) if pages else range(len(plates)):
+        identifier, plate = f"plate-{at + 1}", plates[at]
+        if used > BYTES_OF_WELLS:
+            left_out.append(identifier)
+            continue
         try:
             wells[identifier] = get_wells(results, identifier, plate, features, scored, wanted)
         except CANNOT_BE_READ:
             logging.exception("the wells of plate %s are not shown", plate["plate"]["plate"])
-    for number, condition in enumerate(conditions, start=1):
-        try:
-            maps[f"condition-{number}"] = get_condition(results, f"condition-{number}", condition, ids)
-        except CANNOT_BE_READ:
-            logging.exception("the profiles of %s are not shown", condition["label"])
+        used += len(format_block(wells.get(identifier))) if pages else 0
+    wells = {identifier: wells[identifier] for identifier in ids.values() if identifier in wells}
+    maps = get_conditions(results, conditions, ids, config["report"]["perturbations"], left_out)
     known = ("id", "batch", "plate", "plate_map", "perturbation", "condition")
     experiment = {
         "features": features,
@@ -187,6 +187,7 @@ def collect_explored_data(results: Results, options: Mapping[str, Any], history:
         "matches": get_matches(results, manifest["matches"]),
         "pages": dict(zip(ids.values(), pages, strict=False)),
         "index": manifest["index"],
+        **({"all_plates": len(plates)} if left_out else {}),
     }
     blocks = {"experiment": experiment, **maps}
     for name, data in wells.items():

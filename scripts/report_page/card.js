@@ -35,11 +35,14 @@ function wellTiles(wells, most = 12) {
 
 function openCard(name) {
   const wells = wellsOf(name), [first] = wells;
-  const known = first ? first[0].name[first[1]] : "";
   const conditions = EXPERIMENT.conditions.map((condition) => [condition, getBlock(condition.id)]);
   const scores = conditions.map(([condition, data]) => [condition, data, data.perturbations.find((row) => row.name === name)]).filter(([, , row]) => row);
   const hits = conditions.filter(([, data]) => data.hits[name]);
-  const about = first ? Object.entries(first[0].text).map(([key, text]) => [key, decode(text, first[1])]).filter(([key, value]) => value !== null && key !== "Replicating") : [];
+  const known = first ? first[0].name[first[1]] : scores.length ? scores[0][2].pert_iname || "" : "";
+  // Conditions of which the page has some perturbations, and not this one.
+  const without = conditions.filter(([, data]) => data.left_out && !data.hits[name]).filter(([condition]) => !scores.some(([scored]) => scored === condition));
+  const ofScores = !first && scores.length ? NOT_SCORES.slice(1).map((key) => [key.replace("_", " "), scores[0][2][key]]).filter(([, value]) => value !== undefined) : [];
+  const about = !first ? ofScores : Object.entries(first[0].text).map(([key, text]) => [key, decode(text, first[1])]).filter(([key, value]) => value !== null && key !== "Replicating");
   const controls = controlsOf(wells);
   const changes = h("div", { class: "chart", "data-name": "what_changed" });
   const doses = h("div", { class: "doses" });
@@ -47,14 +50,16 @@ function openCard(name) {
     "card",
     shortText(name, 120),
     known && known !== name ? h("p", {}, shortText(known, 200)) : null,
+    ...without.map(([condition, data]) => h("p", { class: "left-out" }, `${EXPERIMENT.conditions.length > 1 ? `${conditionLabel(condition)}: t` : "T"}his page has ${data.left_out.shown.toLocaleString("en")} of ${data.left_out.total.toLocaleString("en")} perturbations, and this is not one of them: see `, linkToAll(data.left_out), ".")),
     ...hits.map(([condition, data]) => describeHit(condition, data, data.hits[name], hits.length > 1)),
     wells.length ? describeCells(wells, controls) : null,
-    scores.length ? scoresTable(scores) : h("p", { class: "quiet" }, EXPERIMENT.index ? h("a", { href: EXPERIMENT.index }, "The report of the experiment has the scores.") : "This perturbation has no score."),
-    EXPERIMENT.index ? null : h("div", {}, h("h3", {}, "What changed"), changes),
+    scores.length ? scoresTable(scores) : without.length ? null : h("p", { class: "quiet" }, EXPERIMENT.index ? h("a", { href: EXPERIMENT.index }, "The report of the experiment has the scores.") : "This perturbation has no score."),
+    EXPERIMENT.index || (without.length && !scores.length) ? null : h("div", {}, h("h3", {}, "What changed"), changes),
     doses,
     matchesTable(name),
     wells.length ? h("div", {}, h("h3", {}, "Wells"), wellTiles(wells)) : null,
     controls.length && first[0].sheets ? h("div", {}, h("h3", {}, "Negative controls of the same plates"), wellTiles(controls, 4)) : null,
+    EXPERIMENT.all_plates ? h("p", { class: "quiet" }, `Its wells on plates that this page does not have are on the pages of these plates (this page has ${EXPERIMENT.plates.length.toLocaleString("en")} of ${EXPERIMENT.all_plates.toLocaleString("en")}).`) : null,
     about.length ? h("div", {}, h("h3", {}, "About"), pairsTable(about)) : null,
   );
   drawChanges(changes, scores, name);
@@ -71,6 +76,8 @@ function describeHit(condition, data, hit, several) {
   });
   const neighbors = hit.neighbors.filter(([other]) => other).map(([other, cosine, annotation, name]) => h("li", {}, button(shortText(name || other, 40), () => openCard(other)), ` ${asText(cosine)}`, annotation ? h("span", { class: "quiet" }, ` ${shortText(annotation, 40)}`) : ""));
   const members = hit.cluster === undefined ? [] : Object.entries(data.hits).filter(([, other]) => other !== hit && other.cluster === hit.cluster).map(([other]) => other);
+  // of all in the cluster, without this one
+  const others = hit.cluster !== undefined && data.left_out ? data.left_out.clusters[String(hit.cluster)] - 1 : members.length;
   const classes = hit.cluster === undefined ? [] : data.clusters[String(hit.cluster)] || [];
   return h("div", { class: "hit" },
     several ? h("h3", {}, conditionLabel(condition)) : null,
@@ -78,7 +85,7 @@ function describeHit(condition, data, hit, several) {
     h("div", { class: "columns" },
       strongest.length ? h("div", {}, h("h4", {}, "Strongest groups of features"), h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "Group"), h("th", {}, "Direction"), h("th", { class: "number" }, "Score"))), h("tbody", {}, ...strongest)), h("p", { class: "quiet" }, "Score: standard deviations above sets of as many controls.")) : null,
       neighbors.length ? h("div", {}, h("h4", {}, "Nearest neighbors"), h("ol", { class: "neighbors" }, ...neighbors), h("p", { class: "quiet" }, "Cosine of the consensus profiles.")) : null,
-      members.length ? h("div", {}, h("h4", {}, `Cluster ${hit.cluster}`), h("p", { class: "neighbors" }, ...members.slice(0, 12).flatMap((other) => [button(shortText(other, 40), () => openCard(other)), " "]), members.length > 12 ? `and ${members.length - 12} more` : ""), ...classes.map(([name, q]) => h("p", { class: "quiet" }, `${name} is enriched (q ${asText(q)}).`))) : null));
+      members.length ? h("div", {}, h("h4", {}, `Cluster ${hit.cluster}`), h("p", { class: "neighbors" }, ...members.slice(0, 12).flatMap((other) => [button(shortText(other, 40), () => openCard(other)), " "]), others > Math.min(12, members.length) ? `and ${others - Math.min(12, members.length)} more` : ""), ...classes.map(([name, q]) => h("p", { class: "quiet" }, `${name} is enriched (q ${asText(q)}).`))) : null));
 }
 
 // Example cells of a perturbation beside those of negative controls; without pictures, why there are none.
@@ -120,9 +127,11 @@ function scoresTable(scores) {
 
 function matchesTable(name) {
   const matches = (EXPERIMENT.matches || []).flatMap((file) => file.a.map((a, i) => [a, file.b[i], i, file]).filter(([a, b]) => a === name || b === name));
-  if (!matches.length) return null;
+  const partial = (EXPERIMENT.matches || []).filter((file) => file.total);
+  const cut = partial.length ? h("p", { class: "quiet" }, "Of many pairs, this page has those that correlate most: ", ...partial.flatMap((file) => [h("a", { href: file.link }, `${file.a.length.toLocaleString("en")} of ${file.total.toLocaleString("en")}`), ` (${file.label}) `])) : null;
+  if (!matches.length) return cut && h("div", {}, h("h3", {}, "Matching perturbations"), cut);
   const titles = ["Conditions", "Other perturbation", "Genes", "Median correlation", "q-value"];
-  return h("div", {}, h("h3", {}, "Matching perturbations"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...titles.map((key) => h("th", {}, key)))), h("tbody", {}, ...matches.map(([a, b, i, file]) => h("tr", {}, h("td", {}, file.label), h("td", {}, button(shortText(a === name ? b : a, 40), () => openCard(a === name ? b : a))), h("td", {}, file.genes[i]), h("td", {}, asText(file.correlation[i])), h("td", {}, asText(file.q[i]))))))));
+  return h("div", {}, h("h3", {}, "Matching perturbations"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...titles.map((key) => h("th", {}, key)))), h("tbody", {}, ...matches.map(([a, b, i, file]) => h("tr", {}, h("td", {}, file.label), h("td", {}, button(shortText(a === name ? b : a, 40), () => openCard(a === name ? b : a))), h("td", {}, file.genes[i]), h("td", {}, asText(file.correlation[i])), h("td", {}, asText(file.q[i]))))))), cut);
 }
 
 function drawChanges(place, scores, name) {
@@ -152,6 +161,9 @@ function drawDoses(place, known, wells) {
     doses.bytes = doses.bytes || atob(doses.values);
     const compounds = new Set(doses.well.map((well, i) => (mine.has(`${doses.plate[i]} ${well}`) ? decode(doses.compound, i) : null)));
     for (const compound of compounds) if (compound && doses.compounds[compound]) place.append(doseChart(condition, doses, compound, mine));
+  }
+  for (const [condition, { doses }] of known) {
+    if (doses && doses.left_out) place.append(h("p", { class: "quiet" }, `${conditionLabel(condition)}: this page has the curves of the ${doses.left_out.compounds.toLocaleString("en")} most potent of ${doses.left_out.total.toLocaleString("en")} compounds; `, h("a", { href: doses.left_out.link }, "the table of doses"), " has all."));
   }
   if (place.childNodes.length) place.prepend(h("h3", {}, "Dose response"));
 }

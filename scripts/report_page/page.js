@@ -32,7 +32,9 @@ function search(table, words, status) {
     row.hidden = !wanted.every((word) => text.includes(word));
     shown += !row.hidden;
   }
-  status.textContent = wanted.length ? `${shown} of ${table.tBodies[0].rows.length} rows` : "";
+  // Of a long table, the page has the first rows.
+  const every = table.dataset.every ? `; ${table.dataset.every} are in the file and not searched` : "";
+  status.textContent = wanted.length ? `${shown} of ${table.tBodies[0].rows.length} rows${every}` : "";
 }
 
 function prepareTables(part) {

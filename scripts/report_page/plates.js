@@ -17,6 +17,7 @@ function buildPlates(root) {
   root.append(
     h("div", { class: "controls" }, pickPlate.field, measures, h("label", {}, "or by ", feature), h("label", {}, "Find ", find), h("label", {}, beside, " show plates with the same map")),
     h("datalist", { id: "feature-names" }, ...EXPERIMENT.features.map((name) => h("option", { value: name }))),
+    EXPERIMENT.all_plates ? h("p", { class: "quiet" }, `${shown.length.toLocaleString("en")} of ${EXPERIMENT.all_plates.toLocaleString("en")} plates can be explored here, spread over the sample sheet; all have a page of their own, which the table below links to.`) : "",
     charts, status,
     h("p", { class: "quiet" }, `Hover over a well for its content and numbers; click it for its pictures and its strongest features. With the keyboard: arrow keys, then Enter. A white dot marks a flagged well. ${EXPERIMENT.features.length < EXPERIMENT.all_features ? `${EXPERIMENT.features.length} of ${EXPERIMENT.all_features} features are in this page; the profiles have all of them.` : ""}`),
     pictures,

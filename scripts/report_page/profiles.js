@@ -5,6 +5,9 @@ function conditionLabel(condition) {
   return several ? `${condition.label}, ${condition.feature_set}` : condition.label;
 }
 
+// A link to the table that has all perturbations of a condition, of which the page has some.
+const linkToAll = ({ file, link }) => h("a", { href: link }, file);
+
 const KIND = "text:control type";
 
 function buildProfiles(root) {
@@ -12,16 +15,17 @@ function buildProfiles(root) {
   const state = { condition: EXPERIMENT.conditions[0].id, map: null, measure: null, words: "" };
   const map = h("div", { class: "chart", "data-name": "profiles" });
   const ranks = h("div", { class: "chart", "data-name": "replicate_correlations" });
-  const found = h("p", { class: "found" }), share = h("span", {});
+  const found = h("p", { class: "found" }), share = h("span", {}), ranked = h("span", {});
+  const leftOut = h("p", { class: "quiet", "data-name": "left_out" });
   const maps = h("span", {}), measures = h("span", {});
   const condition = chooser("Condition", EXPERIMENT.conditions.map((each) => ({ value: each.id, text: conditionLabel(each) })), (value) => { state.condition = value; refresh(); });
   const find = h("input", { type: "search", placeholder: "name, gene, well", "aria-label": "Find a perturbation", input: () => { state.words = find.value; update(); } });
   root.append(
     h("div", { class: "controls" }, condition.field, maps, measures, h("label", {}, "Find ", find)),
-    found,
+    leftOut, found,
     h("div", { class: "pair" },
       h("figure", {}, h("figcaption", {}, h("strong", {}, "Wells."), " Each point is a well", share, "; click it to open it. Drag to move, scroll to zoom, double-click to reset."), map),
-      h("figure", {}, h("figcaption", {}, h("strong", {}, "Replicates."), " Each point is a perturbation, above or below its threshold (tick); the null is above. Click a point to open its card."), ranks)),
+      h("figure", {}, h("figcaption", {}, h("strong", {}, "Replicates."), " Each point is a perturbation", ranked, ", above or below its threshold (tick); the null is above. Click a point to open its card."), ranks)),
   );
 
   function refresh() {
@@ -67,22 +71,29 @@ function buildProfiles(root) {
         rows.sort((a, b) => (b.value in GRAYS) - (a.value in GRAYS)); // the colors lie above the grays
       }
       const every = data.plates.map(getBlock).filter(Boolean).reduce((sum, plate) => sum + plate.wells.length, 0);
-      share.textContent = rows.length < every ? ` (${rows.length.toLocaleString("en")} of ${every.toLocaleString("en")})` : "";
+      const there = data.plates.map(getBlock).filter(Boolean).length, all = data.plates.length;
+      const onPlates = there < all ? ` on the ${there.toLocaleString("en")} of ${all.toLocaleString("en")} plates that this page has` : "";
+      share.textContent = rows.length < every || onPlates ? ` (${rows.length.toLocaleString("en")} of ${every.toLocaleString("en")}${onPlates})` : "";
       const titles = withTold(rows, told);
       const explained = (axis) => (data.shares[axis] ? `${axis} (${(100 * data.shares[axis]).toFixed(1)} %)` : axis.replace("UMAP", "UMAP "));
       await draw(map, mapSpec(rows, [explained(x), explained(y)], measure, titles, width), (datum) => { if (datum.plate) openWell(datum.plate, datum.well); });
     } else map.replaceChildren(h("p", { class: "quiet" }, "This condition has no map of its wells."));
+    const partial = data.left_out;
+    leftOut.hidden = !partial;
+    if (partial) leftOut.replaceChildren(`${partial.text}. `, linkToAll(partial), ` has all ${partial.total.toLocaleString("en")}.`);
     const scored = data.perturbations.filter((row) => row["Replicate correlation (median)"] !== undefined);
     const matches = (row) => wanted.every((word) => Object.values(row).join(" ").toLowerCase().includes(word));
+    ranked.textContent = partial ? ` (${scored.length.toLocaleString("en")} of ${partial.scored.toLocaleString("en")})` : "";
     if (scored.length) {
-      const points = scored.map((row, i) => ({ name: row.name, rank: i + 1, x: row["Replicate correlation (median)"], threshold: row.Threshold, kind: row.Replicating === "yes" ? "Replicating" : "Not replicating", faded: wanted.length > 0 && !matches(row) }));
+      const points = scored.map((row, i) => ({ name: row.name, rank: partial ? partial.ranks[i] : i + 1, x: row["Replicate correlation (median)"], threshold: row.Threshold, kind: row.Replicating === "yes" ? "Replicating" : "Not replicating", faded: wanted.length > 0 && !matches(row) }));
       const titles = withTold(points, scored.map((row) => ({ Perturbation: shortText(row.name), ...Object.fromEntries(Object.entries(row).filter(([key]) => key !== "name").map(([key, value]) => [key, shortText(asText(value))])) })));
       const sum = data.null ? data.null.counts.reduce((a, b) => a + b, 0) : 1;
       const bars = data.null ? data.null.counts.map((count, i) => ({ from: data.null.edges[i], to: data.null.edges[i + 1], share: (100 * count) / sum })) : [];
       await draw(ranks, nullSpec(bars, points, titles, width - 110), (datum) => { if (datum.name) openCard(datum.name); });
     } else ranks.replaceChildren(h("p", { class: "quiet" }, "No perturbation of this condition was scored."));
     const hits = wanted.length ? data.perturbations.filter(matches) : [];
-    found.replaceChildren(...(wanted.length ? [`${hits.length} perturbation${hits.length === 1 ? "" : "s"} found. `, ...hits.slice(0, 12).map((row) => button(shortText(row.name, 40), () => openCard(row.name)))] : []));
+    const among = partial ? [` among the ${partial.shown.toLocaleString("en")} on this page; the other ${(partial.total - partial.shown).toLocaleString("en")} are not searched: see `, linkToAll(partial)] : [];
+    found.replaceChildren(...(wanted.length ? [`${hits.length} perturbation${hits.length === 1 ? "" : "s"} found`, ...among, ". ", ...hits.slice(0, 12).map((row) => button(shortText(row.name, 40), () => openCard(row.name)))] : []));
   }
   return refresh();
 }

@@ -4,6 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
+from lib.errors import InputError
+
+# The errors of reading a file that is truncated or has unexpected content.
+CANNOT_BE_READ = (ValueError, TypeError, KeyError, OSError, pa.ArrowException, InputError)
+
 
 @dataclass(frozen=True)
 class Results:

@@ -1,6 +1,6 @@
 """Tables in the page: the text of a cell, and the key that its column is sorted by."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,17 +115,35 @@ def read_table(
     return make_table(frame, identifier, title, link_to(file)) if len(frame) else None
 
 
-def read_csv(file: str | Path, text: Sequence[str] = ()) -> pd.DataFrame:
+def read_csv(file: str | Path, text: Sequence[str] = (), rows: int | None = None) -> pd.DataFrame:
     """Read a CSV file of the results; names stay text, even if they are `007`, `NA` or `None`.
 
-    `text` are columns of names beside those that begin with `Metadata_`.
+    Parameters
+    ----------
+    file
+        The file.
+    text
+        Columns of names beside those that begin with `Metadata_`.
+    rows
+        How many of the first rows are read; None for all.
     """
+    return pd.read_csv(file, nrows=rows, **get_reading(file, text))
+
+
+def read_csv_in_parts(file: str | Path, text: Sequence[str], rows: int) -> Iterator[pd.DataFrame]:
+    """Read a CSV file as `read_csv` does, a number of rows at a time; a file without rows is one part."""
+    with pd.read_csv(file, chunksize=rows, **get_reading(file, text)) as parts:
+        yield from parts
+
+
+def get_reading(file: str | Path, text: Sequence[str]) -> dict[str, Any]:
+    """Return the options of pandas with which names stay text."""
     columns = list(pd.read_csv(file, nrows=0))
     names = [
         name for name in columns if name in text or (name.startswith("Metadata_") and "Count" not in name)
     ]
     missing = {name: [""] if name in names else MISSING for name in columns}
-    return pd.read_csv(file, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=missing)
+    return {"dtype": dict.fromkeys(names, str), "keep_default_na": False, "na_values": missing}
 
 
 def count_rows(results: Results, file: str) -> int | None:

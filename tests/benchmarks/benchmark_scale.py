@@ -21,9 +21,10 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 WELLS, CONTROLS, COPIES = 384, 64, 4
+EFFECT = 0.2  # of half of the treatments, in standard deviations of the noise
 
 
-def simulate(plates: int, features: int):
+def simulate(plates: int, features: int, strength: float = EFFECT):
     """The wells of a condition of so many plates."""
     from lib.replicates import Wells
 
@@ -37,7 +38,7 @@ def simulate(plates: int, features: int):
         effect = np.random.default_rng([1, layout]).normal(size=(treated // 4, features)).repeat(4, axis=0)
         part = values[plate * WELLS : (plate + 1) * WELLS]
         part[:] = rng.standard_normal(part.shape, dtype=np.float32)
-        part[: treated // 2] += (0.2 * effect[: treated // 2]).astype(np.float32)
+        part[: treated // 2] += (strength * effect[: treated // 2]).astype(np.float32)
         parts.append(
             pd.DataFrame(
                 {

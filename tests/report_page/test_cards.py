@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from report_page.cards import get_clusters, get_doses, get_hits
+from report_page.cards import get_clusters, get_doses, get_hits, read_hits
 from report_page.results import Results
 
 pytestmark = pytest.mark.unit
@@ -32,7 +32,7 @@ def test_a_hit_is_reported_as_the_table_has_it(tmp_path):
         }
     )
     table.to_csv(tmp_path / "hits.csv", index=False)
-    found = get_hits(Results(tmp_path), "hits.csv")
+    found = get_hits(read_hits(Results(tmp_path), "hits.csv"))
     assert set(found) == {"007", "NA"}
     assert found["007"]["active"] is True
     assert found["007"]["strongest"] == [["Cells Texture ER down", 60.4]]
@@ -52,7 +52,8 @@ def test_a_cluster_names_the_classes_that_are_enriched(tmp_path):
     assert get_clusters(Results(tmp_path), "clusters.csv") == {"1": [["A", 0.01]]}
     table.head(0).assign(q_value=[]).to_csv(tmp_path / "empty.csv", index=False)
     assert get_clusters(Results(tmp_path), "empty.csv") == {}
-    assert get_clusters(Results(tmp_path), "nothing.csv") == get_hits(Results(tmp_path), "") == {}
+    assert get_clusters(Results(tmp_path), "nothing.csv") == {}
+    assert get_hits(read_hits(Results(tmp_path), "")) == {}
 
 
 def test_doses_keep_curves_and_wells_of_plates_in_the_page(tmp_path):
@@ -77,3 +78,28 @@ def test_doses_keep_curves_and_wells_of_plates_in_the_page(tmp_path):
     assert np.frombuffer(base64.b64decode(found["values"]), "<f2").tolist() == [2.5, 1]
     assert get_doses(Results(tmp_path), {**condition, "doses": "none.csv"}, {"01": "plate-1"}) is None
     assert get_doses(Results(tmp_path), condition, {}) is None
+
+
+def test_of_many_wells_with_doses_those_of_the_most_potent_compounds_are_kept(tmp_path):
+    about = {"feature_set": "f"}
+    names = ["c", "a", "b"]  # in the order of the table, the most potent first
+    pd.DataFrame({**about, "compound": names, "doses": 2}).to_csv(tmp_path / "doses.csv", index=False)
+    curves = pd.DataFrame({**about, "compound": names, "response": "all features", "counts": True})
+    curves.to_csv(tmp_path / "curves.csv", index=False)
+    # c and a are on plate 1, b on plate 2; each plate has a well of the solvent
+    wells = {"Metadata_Plate": ["1"] * 5 + ["2"] * 3, "Metadata_Well": [f"A{i:02d}" for i in range(1, 9)]}
+    wells |= {"compound": [None, "c", "c", "a", "a", None, "b", "b"], "dose": [0, 1, 2, 1, 2, 0, 1, 2]}
+    pd.DataFrame({**about, **wells, "all_features": 1.0}).to_csv(tmp_path / "wells.csv", index=False)
+    condition = {"doses": "doses.csv", "dose_curves": "curves.csv", "dose_wells": "wells.csv"}
+    plates = {"1": "plate-1", "2": "plate-2"}
+
+    def get(most):
+        return get_doses(Results(tmp_path), condition, plates, most)
+
+    assert get(8) == get(None)
+    assert "left_out" not in get(8)
+    for most, compounds, number in ((7, {"c", "a"}, 5), (5, {"c", "a"}, 5), (4, {"c"}, 3), (2, set(), 0)):
+        found = get(most)
+        assert found["left_out"] == {"compounds": len(compounds), "total": 3, "link": "../doses.csv"}
+        assert set(found["compounds"]) == compounds
+        assert len(found["well"]) == number
