@@ -31,7 +31,8 @@ from report_page.conditions import find_condition_pictures, make_condition_entry
 from report_page.hits import MOST_HITS, MOST_HITS_OF_PAGE, count_hits
 from report_page.left_out import get_totals
 from report_page.library import get_digest, get_library
-from report_page.perturbations import get_conditions, get_matches
+from report_page.matches import get_matches
+from report_page.perturbations import get_conditions
 from report_page.pictures import (
     BYTES_OF_CONDITIONS,
     BYTES_OF_PLATES,

@@ -17,7 +17,6 @@ from report_page.cards import get_clusters, get_doses, get_hits, read_hits
 from report_page.chosen import (
     BYTES_OF_PERTURBATIONS,
     MOST_DOSE_WELLS,
-    MOST_PAIRS,
     MOST_POINTS,
     Choice,
     choose_names,
@@ -172,7 +171,20 @@ def describe_left_out(
     """Return what the page says of a condition of which it has some of the perturbations.
 
     These are the sentence on them and the table of all, the rank of each scored perturbation among all, and
-    the size of each cluster. `kept` are the rows of `hits` that the page has.
+    the size of each cluster.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    condition
+        The condition's part of the manifest.
+    choice
+        The perturbations that the page has.
+    hits, kept
+        The table of hits, and those of its rows that the page has.
+    scores
+        The scored perturbations, best first.
     """
     tables = results.existing([place("hits"), condition["hits"], condition["perturbations"]])
     scored = scores["median_correlation"].notna().to_numpy()
@@ -196,7 +208,17 @@ def describe_left_out(
 def measure_bytes(
     results: Results, condition: Mapping[str, Any], hits: pd.DataFrame, scores: pd.DataFrame
 ) -> float:
-    """Measure about how many bytes a perturbation takes in the page, from the first ones of each table."""
+    """Measure about how many bytes a perturbation takes in the page, from the first ones of each table.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    condition
+        The condition's part of the manifest.
+    hits, scores
+        Its tables of hits and of scored perturbations.
+    """
     rows = get_perturbations(results, condition, scores.head(MEASURED), None)
     found = len(format_block(rows)) / max(1, len(rows))
     known = get_hits(hits.head(MEASURED))
@@ -230,7 +252,16 @@ def get_points(
 ) -> dict[str, Any]:
     """Return the wells on the maps (plate, well, coordinates) and each component's share of the variance.
 
-    Of more than `most` wells, every second or third and so on is taken, over the whole table.
+    Parameters
+    ----------
+    results
+        The results folder.
+    condition
+        The condition's part of the manifest.
+    ids
+        The id of each plate whose wells the page has, by its name.
+    most
+        How many wells are taken, over the whole table.
     """
     if not results.has(condition["coordinates"]):
         return {"points": None, "shares": {}}
@@ -347,35 +378,3 @@ def get_changes(
         values = rows.setdefault(row[0], [None] * len(number))
         values[number[row[1:4]]] = float(f"{row[4]:.3g}") if np.isfinite(row[4]) else None
     return {"groups": groups.to_numpy().tolist(), "perturbations": rows}
-
-
-def get_matches(results: Results, files: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """Return the pairs of one gene across two conditions, with their correlation and q-value.
-
-    Of more pairs than the page may have, those with the highest correlation; `total` then counts all.
-    """
-    existing = [file for file in files if results.has(file["pairs"])]
-    sizes = [count_rows_of(results, file["pairs"], "median_correlation") for file in existing]
-    found = []
-    for file, most, total in zip(existing, share_out(sizes, MOST_PAIRS), sizes, strict=True):
-        table = pd.read_parquet(results.path(file["pairs"]))
-        if most < total:
-            table = table.loc[table["median_correlation"].nlargest(most).index].sort_index()
-        q_values = table.get("q_value_right", pd.Series(np.nan, index=table.index))
-        found.append(
-            {
-                "label": file["label"],
-                **({"total": total, "link": link_to(file["pairs"])} if most < total else {}),
-                "a": table["perturbation_a"].astype(str).tolist(),
-                "b": table["perturbation_b"].astype(str).tolist(),
-                "genes": table["genes"].map(format_genes).tolist(),
-                "correlation": round_numbers(table["median_correlation"], 3),
-                "q": round_numbers(q_values, 3),
-            }
-        )
-    return found
-
-
-def format_genes(genes: Any) -> str:
-    """Return the genes of a pair as text."""
-    return genes if isinstance(genes, str) else ", ".join(map(str, genes))

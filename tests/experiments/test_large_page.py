@@ -1,5 +1,7 @@
 """The page of more perturbations and plates than it has room for, in a browser: nothing is missing unsaid."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -32,7 +34,9 @@ def page(tmp_path_factory):
         small = {"conditions": 1, "pixels": (60, 40), "wells": WELLS, "features": 6, "side": 24}
         options = write_results(folder, 4, feature_sets=["normalized_negcon"], **small)
         pd.DataFrame({"name": ["x"]}).to_csv(folder / place("hits"), index=False)
-        patch.setattr(report, "BYTES_OF_WELLS", 4000)
+        whole = write_report(folder, options).read_text()
+        (size,) = map(len, re.findall(r'id="data-plate-1">(.*?)</script>', whole, re.DOTALL))
+        patch.setattr(report, "BYTES_OF_WELLS", size)
         patch.setattr(report_page.perturbations, "find_named", lambda *_: ["BRD-00000023"])
         patch.setattr(report_page.perturbations, "measure_bytes", lambda *_: 100)
         patch.setattr(report_page.perturbations, "BYTES_OF_PERTURBATIONS", 800)
@@ -52,8 +56,8 @@ def test_it_is_sound_and_says_what_it_has(page, browser):
     assert browser.logged == []
     said = browser.run("document.querySelector('[data-name=left_out]').textContent")
     assert said == (
-        "8 of 20 perturbations are on this page: 6 of 10 active ones, those that figures name, the next in the"
-        " order of the table and 2 of the others, drawn at random. hits.csv has all 20."
+        "8 of 20 perturbations are on this page: 6 of 10 active ones, those that figures name, the next in"
+        " the order of the table and 2 of the others, drawn at random. hits.csv has all 20."
     )
     captions = browser.run("document.querySelector('#profile-explorer').textContent")
     assert "Each point is a perturbation (8 of 20), above or below" in captions

@@ -8,9 +8,11 @@ import pytest
 
 import lib.targets
 import report
+import report_page.matches
 import report_page.perturbations
 from lib.repeated_wells import tell_plates_apart
-from report_page.perturbations import get_matches, name_plates
+from report_page.matches import get_matches
+from report_page.perturbations import name_plates
 from report_page.results import Results
 from synthetic_report import write_report, write_results
 
@@ -139,7 +141,7 @@ def test_points_and_pairs_have_a_share_of_the_page(tmp_path, monkeypatch):
     (whole,) = get_matches(Results(tmp_path), files)
     assert whole["a"] == ["a", "b", "c"]
     assert "total" not in whole
-    monkeypatch.setattr(report_page.perturbations, "MOST_PAIRS", 2)
+    monkeypatch.setattr(report_page.matches, "MOST_PAIRS", 2)
     (some,) = get_matches(Results(tmp_path), files)
     assert (some["a"], some["total"], some["link"]) == (["a", "c"], 3, "../pairs.parquet")
 
