@@ -393,5 +393,5 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path):
     folder.mkdir()
     for well in ("A01", "A02"):
         tifffile.imwrite(folder / f"{well}_DAPI.tif", np.zeros((8, 6, 3), np.uint8), photometric="rgb")
-    with pytest.raises(InputError, match=r"A01_DAPI\.tif has the dimensions YXS"):
+    with pytest.raises(InputError, match=r"A01_DAPI\.tif is in color \(YXS, \(8, 6, 3\)\): write one"):
         survey(folder)

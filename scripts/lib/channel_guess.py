@@ -37,7 +37,7 @@ def name_channels(channels: Sequence[Channel]) -> dict[str, str]:
         if not name and is_painting and not NO_STAIN.search(word):
             name = next((stain for stain, pattern in PAINTING.items() if pattern.search(word)), "")
         plain = re.sub(r"[^A-Za-z0-9]", "", word)
-        name = name or (plain if plain[:1].isalpha() else f"Channel{plain.lstrip('0') or plain}")
+        name = name or (plain if plain[:1].isalpha() else f"Channel{plain.lstrip('0') or 0}")
         names[channel.label] = name if name not in names.values() else f"{name}{len(names) + 1}"
     return names
 

@@ -93,6 +93,8 @@ def open_tiff(file: tifffile.TiffFile, pages: str) -> OpenImage:
     every = file.series if file.is_ome else file.series[:1]
     series = every[0]
     axes, shape = series.axes, series.shape
+    if axes.endswith("S"):
+        raise UnsuitableImageError(f"is in color ({axes}, {shape}): write one gray image for each channel")
     if not axes.endswith("YX"):
         raise UnsuitableImageError(
             f"has the dimensions {axes} ({shape}), where gray images end with rows and columns (YX)"

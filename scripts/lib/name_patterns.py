@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lib.errors import InputError
-from lib.image_names import LAYOUTS, compile_pattern
+from lib.image_names import IDENTIFIER, LAYOUTS, compile_pattern
 from lib.name_parts import LETTERS, Part, divide, find_roles, find_well, write_part
 from lib.wells import get_well_of_groups
 
-SEPARATOR = re.compile(r"([_\-. ()\[\],+=#]+)")
+SEPARATOR = re.compile(r"([_\-. ()\[\],+=#/]+)")
 # The part of the files that must fit a pattern.
 ENOUGH = 0.5
 # The smallest share of files that is not taken for overviews and the like.
@@ -75,12 +75,18 @@ def guess_pattern(names: Sequence[str]) -> NamePattern | None:
     is_known = len(best.keys) >= ENOUGH * len(distinct)
     if is_known:
         best = add_stack_groups(best, distinct)
-        if is_distinct(best):
+        # Identifiers would be taken for what tells the files apart.
+        if any(re.search(IDENTIFIER, name) for name in best.keys):
+            return best
+        if len(best.keys) == len(distinct) and is_distinct(best):
             return best
     guessed = build_pattern(distinct)
-    if guessed and len(guessed.keys) >= ENOUGH * len(distinct) and (is_distinct(guessed) or not is_known):
-        return guessed
-    return best if is_known else None
+    if guessed is None or len(guessed.keys) < ENOUGH * len(distinct):
+        return best if is_known else None
+    # A layout may fit A10 to A24, and not A1 to A9.
+    missed = len(guessed.keys) - len(best.keys) > OFTEN * len(distinct)
+    is_better = is_distinct(guessed) and (missed or not is_distinct(best))
+    return guessed if is_better or not is_known else best
 
 
 def is_distinct(found: NamePattern) -> bool:
@@ -89,11 +95,12 @@ def is_distinct(found: NamePattern) -> bool:
 
 
 def add_stack_groups(found: NamePattern, names: Sequence[str]) -> NamePattern:
-    """Return a layout's pattern, with groups for planes and time points if the names have several."""
+    """Return a layout's pattern, with groups for plates, planes and time points if the names have several."""
     if is_distinct(found):
         return found
     expression = LAYOUTS[found.pattern]
     for plain, grouped in (
+        ("(^|_)", "(^|^(?P<plate>.+)_)"),
         (r"p\d{2}", r"p(?P<plane>\d{2})"),
         (r"sk\d+", r"sk(?P<timepoint>\d+)"),
         (r"_T\d{4}", r"_T(?P<timepoint>\d{4})"),
@@ -103,29 +110,41 @@ def add_stack_groups(found: NamePattern, names: Sequence[str]) -> NamePattern:
         (r" time \d+", r" time (?P<timepoint>\d+)"),
     ):
         expression = expression.replace(plain, grouped, 1)
-    if expression == LAYOUTS[found.pattern]:
-        return found
     grouped_keys = try_pattern(expression, names)
-    for name in ("plane", "timepoint"):
-        at = 3 if name == "plane" else 4
-        if len({key[at] for key in grouped_keys.keys.values()}) < 2:
+    single = [
+        name
+        for name, at in (("plate", 0), ("plane", 3), ("timepoint", 4))
+        if len({key[at] for key in grouped_keys.keys.values()}) < 2
+    ]
+    if len(single) == 3:
+        return found
+    for name in single:
+        if f"(?P<{name}>" in expression:
             expression = re.sub(rf"\(\?P<{name}>([^()]*)\)", r"\1", expression)
     return try_pattern(expression, names)
 
 
-def build_pattern(names: Sequence[str]) -> NamePattern | None:
+def build_pattern(names: Sequence[str], in_path: bool = False) -> NamePattern | None:
     """Return a pattern for names that have no layout with a name; None if they show no well.
 
     Of names with different numbers of separators (channels `DAPI` and `Alexa_488`), what differs is one part.
+
+    Parameters
+    ----------
+    names
+        The names.
+    in_path
+        Whether they are the ends of paths, with the folders above the files.
     """
     shapes: dict[tuple[str, ...], list[list[str]]] = defaultdict(list)
     for name in names:
         tokens = SEPARATOR.split(name)
         shapes[tuple(tokens[1::2])].append(tokens[::2])
-    found = [build_pattern_of_shape(*max(shapes.items(), key=lambda item: len(item[1])), names)]
+    largest = max(shapes.items(), key=lambda item: len(item[1]))
+    found = [build_pattern_of_shape(*largest, names, in_path)]
     often = {shape: rows for shape, rows in shapes.items() if len(rows) > max(1, OFTEN * len(names))}
     if len(often) > 1:
-        found += [build_pattern_of_shape(*joined, names) for joined in join_shapes(often)]
+        found += [build_pattern_of_shape(*joined, names, in_path) for joined in join_shapes(often)]
 
     def get_quality(each: NamePattern) -> tuple[bool, int, int]:
         # A pattern that tells the names apart is better than one that fits more of them; and of these, one
@@ -175,7 +194,7 @@ def names_next_part(parts: Sequence[Part]) -> bool:
 
 
 def build_pattern_of_shape(
-    separators: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str]
+    separators: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str], in_path: bool
 ) -> NamePattern | None:
     """Return a pattern for names with the same separators; None if they show no well.
 
@@ -187,6 +206,8 @@ def build_pattern_of_shape(
         The parts of the names.
     names
         All names, on which the pattern is tried.
+    in_path
+        Whether they are the ends of paths.
     """
     parts = divide(separators, rows)
     if not find_well(parts) or not find_roles(parts):
@@ -194,6 +215,7 @@ def build_pattern_of_shape(
     # What all names begin with may be the plate's name: the next plate has another.
     while not parts[0].role and len(set(parts[0].values)) == 1 and not names_next_part(parts):
         del parts[0]
-    start = "" if parts[0].before and not parts[0].before.isalnum() else "^"
-    pattern = start + "".join(write_part(part) for part in parts)
+    start = "" if parts[0].before and not parts[0].before.isalnum() else "(^|/)" if in_path else "^"
+    pattern = start + "".join(write_part(part, in_path) for part in parts)
+    pattern = f"(^|/){pattern[1:]}" if pattern.startswith("/") else pattern
     return try_pattern(pattern.replace(r"\ ", " ").replace(r"\_", "_").replace(r"\-", "-") + "$", names)

@@ -4,18 +4,20 @@ The microscope's index is read where there is one, then the metadata of OME-Zarr
 names.
 """
 
+import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lib.errors import InputError, join_names
+from lib.errors import InputError, join_names, number_of
+from lib.folder_patterns import PathPattern, divide_by_folder, guess_pattern_of_paths
 from lib.image_changes import walk_folders
 from lib.image_formats import CONTAINERS, open_image
 from lib.microscope_index import INDEX, find_indexes, get_images_of_plate, read_index
 from lib.microscopes.index import Index
-from lib.name_patterns import NamePattern, guess_pattern
+from lib.name_patterns import Key
 from lib.ome_zarr import OME_ZARR, get_rows_and_columns, list_fields, open_multiscale
 from lib.planes import raise_as_input_error
 from lib.plates import make_safe
@@ -24,6 +26,8 @@ from lib.wells import get_plate_format, get_well_place
 # The endings of image files.
 IMAGES = (".tif", ".tiff", ".png", ".stk", ".lsm", *CONTAINERS)
 THUMBNAIL = re.compile(r"thumb|overview|preview|\bmap\b", re.IGNORECASE)
+# Files that are opened until one can be read.
+MOST_OPENED = 20
 # Folders whose names do not name a plate.
 GENERAL = re.compile(
     r"^(images?|raw|data|tiffs?|png|timepoint_?\d+|zstep_?\d+|projections?|assays?|exports?|hs)$", re.I
@@ -253,25 +257,25 @@ def survey_zarrs(folders: Sequence[Path]) -> Survey:
 
 
 def survey_names(folder: Path) -> Survey:
-    """Return what the names of the files in a folder say."""
+    """Return what the names of the files in a folder say, and those of the folders in it."""
     files = [
         Path(root, name)
         for root, names in walk_folders(folder)
         for name in sorted(names)
         if not name.startswith(".")
     ]
-    images = [path for path in files if path.suffix.lower() in IMAGES and not THUMBNAIL.search(path.name)]
-    found = guess_pattern([path.name for path in images]) if images else None
+    images = {
+        path: str(path.relative_to(folder))
+        for path in files
+        if path.suffix.lower() in IMAGES and not THUMBNAIL.search(path.name)
+    }
+    found = guess_pattern_of_paths(list(images.values())) if images else None
     if found is None:
-        seen = join_names([path.name for path in (images or files)][:8]) or "no file"
-        raise InputError(
-            f"{folder}: the names of its {len(images):,} image files were not recognized ({seen}). A name "
-            "must contain the well, as in A01 or r01c01. Write images.pattern yourself, a regular expression "
-            "with the groups `well`, `site` and `channel`; config/README.md has examples."
-        )
-    known = [path for path in images if path.name in found.keys]
-    plates = make_distinct(divide_into_plates(folder, known, found))
-    first, channels_in = known[0], "names"
+        raise InputError(describe_unknown_names(folder, images or files))
+    keys = {path: found.keys[below] for path, below in images.items() if below in found.keys}
+    known = list(keys)
+    plates = make_distinct(divide_into_plates(folder, keys, found))
+    first, channels_in = find_sound_image(known), "names"
     with raise_as_input_error(first), open_image(first) as opened:
         planes, pixel_size = opened.sizes["Z"], opened.pixel_size
         channels = [Channel(label) for label in found.channels if label]
@@ -280,12 +284,9 @@ def survey_names(folder: Path) -> Survey:
             names = [*opened.channels, *[""] * opened.sizes["C"]][: opened.sizes["C"]]
             channels = [Channel(name or str(at), name) for at, name in enumerate(names, start=1)]
         times = [str(n + 1) for n in range(opened.sizes["T"])] if opened.sizes["T"] > 1 else []
-    keys = [found.keys[path.name] for path in known]
-    planes = max(
-        planes, count_planes((str(p.parent), *k[:3], *k[4:], k[3]) for p, k in zip(known, keys, strict=True))
-    )
-    times = times or sorted({key[4] for key in keys} - {""})
-    taken = set(known)
+    above = found.folders
+    planes = max(planes, count_planes((str(p.parents[above]), *k[:3], *k[4:], k[3]) for p, k in keys.items()))
+    times = times or sorted({key[4] for key in keys.values()} - {""})
     return Survey(
         found.pattern,
         f"the names of {len(known):,} files, such as {first.name}",
@@ -295,55 +296,65 @@ def survey_names(folder: Path) -> Survey:
         planes,
         times if len(times) > 1 else [],
         pixel_size,
-        [path.name for path in files if path not in taken],
+        [path.name for path in files if path not in keys],
     )
 
 
-def divide_into_plates(folder: Path, files: Sequence[Path], found: NamePattern) -> list[SurveyedPlate]:
-    """Return the plates in a folder: by the name of the plate in the files' names, or by their folders."""
+def find_sound_image(paths: Sequence[Path]) -> Path:
+    """Return a file that can be opened, of a few; the first one if there is none (its error is reported)."""
+    for path in paths[:: -(-len(paths) // MOST_OPENED)]:
+        try:
+            with raise_as_input_error(path), open_image(path):
+                return path
+        except InputError as error:
+            logging.warning("%s", error)
+    return paths[0]
+
+
+def describe_unknown_names(folder: Path, files: Iterable[Path]) -> str:
+    """Return the message about a folder whose images name no well."""
+    names = [path.name for path in files]
+    images = sum(name.lower().endswith(IMAGES) for name in names)
+    seen = join_names(names[:8]) or "no file"
+    if names and not images:
+        return (
+            f"{folder}: none of its {number_of(len(names), 'file')} is an image that can be read ({seen}). "
+            f"Export the images as TIFF; the files that are read end with {join_names(IMAGES)}."
+        )
+    return (
+        f"{folder}: the names of its {images:,} image files were not recognized ({seen}). A name, or that of "
+        "the file's folder, has to tell the well, as in A01 or r01c01. Write images.pattern yourself, a "
+        "regular expression with the groups `well`, `site` and `channel`; if positions have only numbers, "
+        "write a table of the images with Metadata_Well and Metadata_Site. config/README.md describes both."
+    )
+
+
+def divide_into_plates(folder: Path, keys: Mapping[Path, Key], found: PathPattern) -> list[SurveyedPlate]:
+    """Return the plates in a folder: by the name of the plate in the files' names, or by their folders.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    keys
+        What each image file is.
+    found
+        How the files are named.
+    """
     by_name: dict[str, list[Path]] = defaultdict(list)
-    for path in files:
-        by_name[found.keys[path.name][0]].append(path)
+    for path, key in keys.items():
+        by_name[key[0]].append(path)
     if set(by_name) != {""}:
         return [
-            describe_plate(make_safe(name), folder, paths, found) for name, paths in sorted(by_name.items())
+            describe_plate(make_safe(name), folder, paths, keys) for name, paths in sorted(by_name.items())
         ]
+    divided = divide_by_folder(folder, list(keys), keys, found.folders)
     return [
-        describe_plate(get_plate_name(place), place, paths, found)
-        for place, paths in sorted(divide_by_folder(folder, files, found.keys).items())
+        describe_plate(get_plate_name(place), place, paths, keys) for place, paths in sorted(divided.items())
     ]
 
 
-def divide_by_folder(
-    folder: Path, files: Sequence[Path], keys: Mapping[str, tuple]
-) -> dict[Path, list[Path]]:
-    """Return the files of each plate by its folder.
-
-    A folder is one plate if no two of its files are the same image, and its subfolders have wells in common
-    (planes, sites or channels in folders of their own) or one well each.
-    """
-    children: dict[Path, list[Path]] = defaultdict(list)
-    for path in files:
-        inside = path.relative_to(folder).parts
-        children[folder / inside[0] if len(inside) > 1 else folder].append(path)
-    if set(children) == {folder} or not children:
-        return {folder: list(files)}
-    if len(children) == 1:
-        (only,) = children
-        return divide_by_folder(only, files, keys)
-    wells = {child: {keys[path.name][1] for path in paths} for child, paths in children.items()}
-    is_distinct = len({keys[path.name] for path in files}) == len(files)
-    single = all(len(of_child) == 1 for of_child in wells.values())
-    overlap = sum(map(len, wells.values())) > len(set().union(*wells.values()))
-    if is_distinct and (single or overlap):
-        return {folder: list(files)}
-    divided: dict[Path, list[Path]] = {}
-    for child, paths in children.items():
-        divided |= {folder: paths} if child == folder else divide_by_folder(child, paths, keys)
-    return divided
-
-
-def describe_plate(name: str, folder: Path, files: Sequence[Path], found: NamePattern) -> SurveyedPlate:
+def describe_plate(name: str, folder: Path, files: Sequence[Path], keys: Mapping[Path, Key]) -> SurveyedPlate:
     """Return a plate of files.
 
     Parameters
@@ -354,10 +365,10 @@ def describe_plate(name: str, folder: Path, files: Sequence[Path], found: NamePa
         The folder of the plate's images.
     files
         The files of the plate's images.
-    found
-        How the files are named, with the well and site of each.
+    keys
+        What each image file is: with its well and site.
     """
-    sites = {found.keys[path.name][1:3] for path in files}
+    sites = {keys[path][1:3] for path in files}
     wells = sorted({well for well, _ in sites})
     return SurveyedPlate(
         name, folder, wells, max(Counter(well for well, _ in sites).values()), *find_format(wells)

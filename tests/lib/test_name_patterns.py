@@ -201,6 +201,21 @@ WELLS = {"r": "AB", "c": range(1, 7)}
             "B6_s02_w1.tif",
             ("", "B06", "02", "", "", "1"),
         ),
+        # Half of the wells would fit the layout imagexpress.
+        (
+            names("{r}{c}_s{s}_w{w}.tif", r="AP", c=range(1, 25), s=(1, 2), w=(1, 2)),
+            "P9_s2_w1.tif",
+            ("", "P09", "2", "", "", "1"),
+        ),
+        # Two plates of ImageXpress in a folder.
+        (
+            [
+                f"P {p}_{r}{c:02d}_w{w}{w:X}A6949A{p}-0B1C-4D2E-8F00-0123456789AB.tif"
+                for p, r, c, w in product((1, 2), "AB", (1, 2), (1, 2))
+            ],
+            "P 2_B02_w11A6949A2-0B1C-4D2E-8F00-0123456789AB.tif",
+            ("P 2", "B02", "", "", "", "1"),
+        ),
         # IN Cell with time points, a plate's name, or one field.
         (
             [

@@ -1,10 +1,18 @@
 """What a folder of images contains, from the files' names and their folders."""
 
-import pytest
+from itertools import product
+from pathlib import Path
 
-from drafted_plates import make, write_plate
+import numpy as np
+import pytest
+import tifffile
+
+from drafted_plates import RANDOM, make, write_plate
+from lib.errors import InputError
 from lib.image_changes import list_images
+from lib.image_finding import Reading
 from lib.surveys import survey
+from load_data import load_data
 
 pytestmark = pytest.mark.unit
 
@@ -30,3 +38,54 @@ def test_a_first_plate_without_a_channel_of_the_others(tmp_path):
     assert [row["plate"] for row in rows] == ["P1", "P2"]
     assert [channel["image"] for channel in config["assay"]["channels"]] == ["1", "2"]
     assert survey(tmp_path / "in").pattern == "imagexpress"
+
+
+def test_plates_with_wells_and_planes_in_folders(tmp_path):
+    for plate, well, site in product(("P1", "P2"), ("A01", "B02"), (0, 1)):
+        write_plate(tmp_path / "mm" / plate / f"{well}-Site_{site}", "img_{channel}.tif", (well,))
+        write_plate(tmp_path / "mx" / plate / f"ZStep_{site + 1}", "{well}_w{channel}.tif", (well,))
+    found = survey(tmp_path / "mm")
+    assert [(plate.name, plate.wells, plate.sites) for plate in found.plates] == [
+        ("P1", ["A01", "B02"], 2),
+        ("P2", ["A01", "B02"], 2),
+    ]
+    config, rows, _ = make(tmp_path / "mx", tmp_path)
+    assert [Path(row["images"]).name for row in rows] == ["P1", "P2"]
+    assert config["images"]["project"] == "max"
+    images = Path(rows[1]["images"])
+    assert len(list_images(images, config["images"]["pattern"])) == 8
+    for file in images.rglob("*.tif"):
+        tifffile.imwrite(file, RANDOM.integers(0, 999, (40, 40)).astype(np.uint16))
+    channels = {"1": "DNA", "2": "ER"}
+    reading = Reading(project="max")
+    table, faults = load_data(
+        images, rows[1], channels, config["images"]["pattern"], "error", 2, reading=reading
+    )
+    assert (list(table["Metadata_Well"]), faults) == (["A01", "B02"], [])
+    assert table["FileName_OrigER"][1] == "ZStep_1%2FB02_w2.tif|ZStep_2%2FB02_w2.tif<project=max>"
+
+
+def test_empty_files_hidden_files_and_thumbnails(tmp_path):
+    folder = write_plate(tmp_path / "P", "{well}_s{site}_w{channel}.TIF", sites=(1, 2))
+    write_plate(folder, "{well}_s{site}_w{channel}_Thumb.TIF", sites=(1, 2))
+    (folder / "A01_s1_w1.TIF").write_bytes(b"")
+    (folder / "._A01_s1_w1.TIF").write_bytes(b"Mac OS X")
+    (folder / "Thumbs.db").write_bytes(b"x")
+    found = survey(folder)
+    assert [(plate.wells, plate.sites) for plate in found.plates] == [(["A01", "B02"], 2)]
+    assert [channel.label for channel in found.channels] == ["1", "2"]
+    assert len(found.ignored) == 9
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["001001000.flex"], r"none of its 1 file is an image that can be read \(001001000\.flex\)\. Export"),
+        (["W0001F0001T0001Z001C1.tif"], "if positions have only numbers, write a table of the images with"),
+    ],
+)
+def test_what_cannot_be_read_says_what_to_do(tmp_path, names, message):
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=message):
+        survey(tmp_path)
