@@ -151,8 +151,11 @@ def draft(images: Path, experiment: Path, cores: int) -> list[str]:
     found = survey(images)
     names = name_channels(found.channels)
     examples = read_examples(found, names)
-    if not examples:
-        raise InputError(f"{images}: none of the examined images can be read; the log gives the reasons.")
+    if not any(examples.values()):
+        raise InputError(
+            f"{images}: none of the examined images, which were found by {found.how}, can be read. The log "
+            "logs/draft/draft.log gives the reason for each."
+        )
     config = make_config(found, names, examples, cores)
     unstained = find_unstained(examples)
     tasks = list_tasks(found, config, find_bits(found, names), unstained)

@@ -143,7 +143,14 @@ def get_table_tasks(found: Survey) -> list[str]:
 
 
 def get_name_tasks(found: Survey) -> list[str]:
-    """Return the task of checking that plain numbers in the names of files are the channels."""
+    """Return what is left to check in the names of files: repeated images, and numbers of channels."""
+    repeated = next((plate for plate in found.plates if plate.repeated), None)
+    if repeated:
+        return [
+            f"config.yaml, images.pattern: several files of plate {repeated.name} are one image by their "
+            f"names, as are {join_names(repeated.repeated)}. Move the files that are not to be measured to "
+            "another folder, or write a pattern that does not fit them."
+        ]
     plain = PLAIN_CHANNEL.search(found.pattern)
     if not plain or (plain["word"] or "").lower() in LETTERS["channel"]:
         return []

@@ -205,3 +205,13 @@ def divide_by_folder(
     for child, paths in children.items():
         divided |= {folder: paths} if child == folder else divide_by_folder(child, paths, keys, below)
     return divided
+
+
+def find_repeated(files: Sequence[Path], keys: Mapping[Path, Key]) -> Sequence[str]:
+    """Return the names of the first two files that are one image by their names; none if all differ."""
+    seen: dict[Key, Path] = {}
+    for path in files:
+        other = seen.setdefault(keys[path], path)
+        if other is not path:
+            return other.name, path.name
+    return ()

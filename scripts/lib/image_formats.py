@@ -16,7 +16,14 @@ import tifffile
 from lib.errors import InputError
 from lib.image_files import KINDS_OF_TIFF, TIFF, read_plane_and_scale
 from lib.object_storage import open_image_file
-from lib.ome_tiff import get_names, get_tagged_scale, list_other_files, open_part, read_metadata
+from lib.ome_tiff import (
+    get_names,
+    get_pixel_size_of_vendor,
+    get_tagged_scale,
+    list_other_files,
+    open_part,
+    read_metadata,
+)
 from lib.ome_zarr import find_missing_chunks, is_cut_off, is_in_zarr, open_multiscale
 from lib.open_image import AXES, OpenImage, UnsuitableImageError, find_differing
 
@@ -144,7 +151,7 @@ def open_tiff(file: tifffile.TiffFile, pages: str) -> OpenImage:
         names[0] if names else (),
         scenes,
         get_tagged_scale(file),
-        pixel_size,
+        pixel_size or get_pixel_size_of_vendor(file),
         shape[leading.index(unknown[0])] if unknown else 1,
         find_differing([f"{each.axes} {each.shape}" for each in every], scenes),
     )

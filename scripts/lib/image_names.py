@@ -27,6 +27,11 @@ LAYOUTS = {
         r"(^|_)(?P<row>[A-Z]{1,2}) - (?P<column>\d{1,2})\((fld (?P<site>\d+) )?wv (?P<channel>[^()]+?)"
         r"( z \d+)?(-? time \d+( - \d+ ms)?)?\)\.(?i:tiff?)$"
     ),
+    # After the well, Gen5 numbers the step of its procedure and the channel. Stitched images are left out.
+    "gen5": (
+        r"^(?P<well>[A-Z]{1,2}\d{1,2})_-?\d+_\d+_(?P<site>\d+)(Z\d+)?_(?!Stitched)"
+        r"([A-Za-z]+\[)?(?P<channel>[^\[\]]*?[A-Za-z][^\[\]]*?)( \d{3},\d{3})?\]?_\d{3}\.(?i:tiff?|png)$"
+    ),
 }
 
 # Names are not read: the microscope's index, or the metadata of an OME-Zarr plate, says which images there

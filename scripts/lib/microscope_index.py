@@ -8,7 +8,7 @@ import re
 import unicodedata
 import xml.etree.ElementTree as ET
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -44,14 +44,21 @@ KINDS = {
 }
 
 
-def find_indexes(folder: Path) -> list[tuple[str, Path]]:
+def find_indexes(folder: Path, listed: Iterable[tuple[str, Sequence[str]]] = ()) -> list[tuple[str, Path]]:
     """Find the index files in a folder and its subfolders: the kind and path of each.
 
     Of two Harmony indexes in one folder, `Index.xml` (the newer kind) is taken. MetaXpress copies a plate's
     index into the folder of each time point and plane: the one above these folders is taken.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    listed
+        Its subfolders with the names of their files, if they were listed before.
     """
     found: dict[Path, tuple[str, Path]] = {}
-    for root, names in walk_folders(folder):
+    for root, names in listed or walk_folders(folder):
         for name in sorted(names):
             kind = next((kind for kind, (pattern, _) in KINDS.items() if pattern.search(name)), None)
             if kind and not name.startswith("."):

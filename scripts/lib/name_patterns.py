@@ -74,9 +74,12 @@ def guess_pattern(names: Sequence[str]) -> NamePattern | None:
     best = max(found, key=lambda each: len(each.keys))
     is_known = len(best.keys) >= ENOUGH * len(distinct)
     if is_known:
+        # Other layouts say everything; with these, an identifier would be taken for what tells files apart.
+        is_loose = best.pattern == "imagexpress" and not any(
+            re.search(IDENTIFIER, name) for name in best.keys
+        )
         best = add_stack_groups(best, distinct)
-        # Identifiers would be taken for what tells the files apart.
-        if any(re.search(IDENTIFIER, name) for name in best.keys):
+        if not is_loose:
             return best
         if len(best.keys) == len(distinct) and is_distinct(best):
             return best
@@ -106,6 +109,8 @@ def add_stack_groups(found: NamePattern, names: Sequence[str]) -> NamePattern:
         (r"_T\d{4}", r"_T(?P<timepoint>\d{4})"),
         (r"Z\d{2}", r"Z(?P<plane>\d{2})"),
         (r"-\d{3}\d{3}", r"-(?P<plane>\d{3})(?P<timepoint>\d{3})"),
+        (r"(Z\d+)?", r"(Z(?P<plane>\d+))?"),
+        (r"_\d{3}\.", r"_(?P<timepoint>\d{3})\."),
         (r" z \d+", r" z (?P<plane>\d+)"),
         (r" time \d+", r" time (?P<timepoint>\d+)"),
     ):

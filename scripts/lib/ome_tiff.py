@@ -5,6 +5,7 @@ of the other channels and planes of a site. Each file is read on its own here, s
 position is never taken for one of this file.
 """
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from lib.errors import join_names
 from lib.image_files import MAX_SAMPLE_VALUE
 from lib.open_image import AXES, OpenImage, UnsuitableImageError, find_differing
 
+# The width of an image in micrometers, in the XML of BioTek's Gen5.
+GEN5_WIDTH = re.compile(r"<ImageWidthMicrons>\s*([\d.]+)\s*</ImageWidthMicrons>")
 # A time point, a channel and a plane, from 0.
 Place = tuple[int, int, int]
 
@@ -185,6 +188,17 @@ def get_tagged_scale(file: tifffile.TiffFile) -> float | None:
     tags = file.pages[0].tags
     scale = tags[MAX_SAMPLE_VALUE].value if MAX_SAMPLE_VALUE in tags else None
     return float(scale) if isinstance(scale, int | float) else None
+
+
+def get_pixel_size_of_vendor(file: tifffile.TiffFile) -> float | None:
+    """Return the width of a pixel in micrometers, if MetaXpress or Gen5 wrote it into a file."""
+    first = file.pages[0]
+    if file.is_metaseries:
+        plane = (file.metaseries_metadata or {}).get("PlaneInfo", {})
+        is_known = plane.get("spatial-calibration-state") and plane.get("spatial-calibration-units") == "um"
+        return plane.get("spatial-calibration-x") if is_known else None
+    width = GEN5_WIDTH.search(first.description) if "<BTIImageMetaData" in first.description else None
+    return float(width[1]) / first.imagewidth if width else None
 
 
 def open_part(file: tifffile.TiffFile, metadata: ET.Element, others: Sequence[str]) -> OpenImage:

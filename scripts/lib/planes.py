@@ -5,7 +5,8 @@ plate is ever written. Files are opened by the libraries of their formats: tifff
 LSM), zarr (OME-Zarr), nd2, czifile and liffile.
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from lib.open_image import OpenImage, UnsuitableImageError
 
 # How far apart are the two pixels whose difference measures focus (Brenner et al. 1976).
 STEP = 2
+# Files that are opened, at most, until one can be read.
+MOST_OPENED = 20
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,17 @@ def raise_as_input_error(path: Path) -> Iterator[None]:
         raise InputError(f"{path} {error}.") from error
     except Exception as error:
         raise InputError(f"{path} cannot be read as an image ({type(error).__name__}: {error}).") from error
+
+
+def find_sound_image(paths: Sequence[Path]) -> Path:
+    """Return a file that can be opened, of a few; the first one if there is none (its error is reported)."""
+    for path in paths[:: -(-len(paths) // MOST_OPENED)]:
+        try:
+            with raise_as_input_error(path), open_image(path):
+                return path
+        except InputError as error:
+            logging.warning("%s", error)
+    return paths[0]
 
 
 def find_planes(opened: OpenImage, options: Mapping[str, str]) -> list[tuple[int, int, int, int]]:

@@ -4,7 +4,6 @@ The microscope's index is read where there is one, then the metadata of OME-Zarr
 names.
 """
 
-import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,22 +11,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lib.errors import InputError, join_names, number_of
-from lib.folder_patterns import PathPattern, divide_by_folder, guess_pattern_of_paths
+from lib.folder_patterns import PathPattern, divide_by_folder, find_repeated, guess_pattern_of_paths
 from lib.image_changes import walk_folders
 from lib.image_formats import CONTAINERS, open_image
 from lib.microscope_index import INDEX, find_indexes, get_images_of_plate, read_index
 from lib.microscopes.index import Index
 from lib.name_patterns import Key
 from lib.ome_zarr import OME_ZARR, get_rows_and_columns, list_fields, open_multiscale
-from lib.planes import raise_as_input_error
+from lib.planes import find_sound_image, raise_as_input_error
 from lib.plates import make_safe
 from lib.wells import get_plate_format, get_well_place
 
 # The endings of image files.
 IMAGES = (".tif", ".tiff", ".png", ".stk", ".lsm", *CONTAINERS)
 THUMBNAIL = re.compile(r"thumb|overview|preview|\bmap\b", re.IGNORECASE)
-# Files that are opened until one can be read.
-MOST_OPENED = 20
 # Folders whose names do not name a plate.
 GENERAL = re.compile(
     r"^(images?|raw|data|tiffs?|png|timepoint_?\d+|zstep_?\d+|projections?|assays?|exports?|hs)$", re.I
@@ -36,6 +33,9 @@ GENERAL = re.compile(
 MEASUREMENT = re.compile(r"__\d{4}-\d{2}-\d{2}T.*$")
 # Rows and columns of the plates that most screens use, from which the format of a plate is guessed.
 USUAL_FORMATS = ((8, 12), (16, 24), (32, 48))
+
+# Folders, and the names of the files in each.
+Listing = Sequence[tuple[str, Sequence[str]]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Channel:
 class SurveyedPlate:
     """A plate that was found: its name and folder, its wells, and the rows and columns of its format.
 
-    The format is guessed if neither an index nor other metadata give it.
+    The format is guessed if neither an index nor other metadata give it. `repeated` has the names of two
+    files that are read as one image, if there are such files.
     """
 
     name: str
@@ -59,6 +60,7 @@ class SurveyedPlate:
     sites: int
     shape: tuple[int, int]
     is_guessed: bool = False
+    repeated: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,27 @@ def survey(folder: Path) -> Survey:
     """
     if not folder.is_dir():
         raise InputError(f"images: the folder {folder} does not exist.")
-    indexes = find_indexes(folder)
+    listed = list(walk_folders(folder))
+    indexes = find_indexes(folder, listed)
     if indexes:
-        return survey_indexes([read_index(*each) for each in indexes])
+        found = survey_indexes([read_index(*each) for each in indexes])
+        return replace(found, ignored=find_ignored(folder, listed, [path for _, path in indexes]))
     zarrs = find_zarrs(folder)
     if zarrs:
         return survey_zarrs(zarrs)
-    return survey_names(folder)
+    return survey_names(folder, listed)
+
+
+def find_ignored(folder: Path, listed: Listing, indexes: Sequence[Path]) -> list[str]:
+    """Return the image files that are not below the folder of an index: those of a plate that lacks it."""
+    folders = tuple(f"{path.parent}/" for path in indexes)
+    return [
+        f"{root}/{name}".removeprefix(f"{folder}/")
+        for root, names in listed
+        if not f"{root}/".startswith(folders)
+        for name in sorted(names)
+        if name.lower().endswith(IMAGES) and not name.startswith(".")
+    ]
 
 
 def get_plate_name(folder: Path) -> str:
@@ -204,10 +220,21 @@ def survey_indexes(indexes: Sequence[Index]) -> Survey:
     names = Counter(channels.values())
     labels = [Channel(n if names[n] == 1 and n else number, n) for number, n in sorted(channels.items())]
     how = f"the index of {indexes[0].kind} ({join_names(index.path.name for index in indexes[:1])})"
-    sizes = [index.pixel_size for index in indexes if index.pixel_size]
-    return Survey(
-        INDEX, how, make_distinct(plates), labels, "names", planes, sorted(times), sizes[0] if sizes else None
-    )
+    size = next(filter(None, map(get_pixel_size, indexes)), None)
+    return Survey(INDEX, how, make_distinct(plates), labels, "names", planes, sorted(times), size)
+
+
+def get_pixel_size(index: Index) -> float | None:
+    """Return the width of a pixel in micrometers from an index, or else from one of its images."""
+    if index.pixel_size or index.kind != "MetaXpress":
+        return index.pixel_size
+    paths = [index.path.parent / image.file for image in index.images]
+    try:
+        with open_image(next(filter(Path.is_file, paths), paths[0])) as opened:
+            return opened.pixel_size
+    except Exception:
+        # The check of the images reports what is wrong with it.
+        return None
 
 
 # --- OME-Zarr -------------------------------------------------------------------------------------
@@ -256,14 +283,9 @@ def survey_zarrs(folders: Sequence[Path]) -> Survey:
 # --- file names -----------------------------------------------------------------------------------
 
 
-def survey_names(folder: Path) -> Survey:
+def survey_names(folder: Path, listed: Listing) -> Survey:
     """Return what the names of the files in a folder say, and those of the folders in it."""
-    files = [
-        Path(root, name)
-        for root, names in walk_folders(folder)
-        for name in sorted(names)
-        if not name.startswith(".")
-    ]
+    files = [Path(root, name) for root, names in listed for name in sorted(names) if not name.startswith(".")]
     images = {
         path: str(path.relative_to(folder))
         for path in files
@@ -298,17 +320,6 @@ def survey_names(folder: Path) -> Survey:
         pixel_size,
         [path.name for path in files if path not in keys],
     )
-
-
-def find_sound_image(paths: Sequence[Path]) -> Path:
-    """Return a file that can be opened, of a few; the first one if there is none (its error is reported)."""
-    for path in paths[:: -(-len(paths) // MOST_OPENED)]:
-        try:
-            with raise_as_input_error(path), open_image(path):
-                return path
-        except InputError as error:
-            logging.warning("%s", error)
-    return paths[0]
 
 
 def describe_unknown_names(folder: Path, files: Iterable[Path]) -> str:
@@ -370,6 +381,5 @@ def describe_plate(name: str, folder: Path, files: Sequence[Path], keys: Mapping
     """
     sites = {keys[path][1:3] for path in files}
     wells = sorted({well for well, _ in sites})
-    return SurveyedPlate(
-        name, folder, wells, max(Counter(well for well, _ in sites).values()), *find_format(wells)
-    )
+    most = max(Counter(well for well, _ in sites).values())
+    return SurveyedPlate(name, folder, wells, most, *find_format(wells), find_repeated(files, keys))

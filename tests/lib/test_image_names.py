@@ -42,6 +42,12 @@ pytestmark = pytest.mark.unit
             "P - 24(fld 2 wv DAPI - DAPI).tif",
             {"row": "P", "column": "24", "site": "2", "channel": "DAPI - DAPI"},
         ),
+        (
+            "gen5",
+            "A1_-1_2_12Z3_Tsf[Bright Field]_001.tif",
+            {"well": "A1", "site": "12", "channel": "Bright Field"},
+        ),
+        ("gen5", "P24_02_1_1_GFP 469,525_010.tif", {"well": "P24", "site": "1", "channel": "GFP"}),
     ],
 )
 def test_names_of_instruments(layout, name, expected):
@@ -50,7 +56,7 @@ def test_names_of_instruments(layout, name, expected):
     assert {key: value for key, value in found.groupdict().items() if value is not None} == expected
 
 
-@pytest.mark.parametrize("layout", ["phenix", "opera", "imagexpress", "cellvoyager", "incell"])
+@pytest.mark.parametrize("layout", ["phenix", "opera", "imagexpress", "cellvoyager", "incell", "gen5"])
 @pytest.mark.parametrize("name", ["Thumbs.db", "plate_B02_s3_w1_thumb.jpg", "Index.idx.xml"])
 def test_other_files_beside_the_images_are_not_images(layout, name):
     assert compile_pattern(layout).search(name) is None

@@ -153,7 +153,7 @@ WELLS = {"r": "AB", "c": range(1, 7)}
         (
             names("{r}{c}_02_1_{s}_Bright Field_001.tif", **WELLS, s=(1, 2, 3)),
             "B6_02_1_3_Bright Field_001.tif",
-            ("", "B06", "3", "", "", ""),
+            ("", "B06", "3", "", "", "Bright Field"),
         ),
         (
             [

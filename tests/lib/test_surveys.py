@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from drafted_plates import RANDOM, make, write_plate
+from drafted_plates import NOISE, RANDOM, draw_nuclei, make, write_plate
 from lib.errors import InputError
 from lib.image_changes import list_images
 from lib.image_finding import Reading
 from lib.surveys import survey
 from load_data import load_data
+from microscope_files import harmony_name, write_harmony_index, write_htd
 
 pytestmark = pytest.mark.unit
 
@@ -89,3 +90,62 @@ def test_what_cannot_be_read_says_what_to_do(tmp_path, names, message):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match=message):
         survey(tmp_path)
+
+
+def test_a_plate_without_its_index_beside_one_that_has_it_is_reported(tmp_path):
+    for plate in ("P1", "P2"):
+        for channel in (1, 2):
+            file = tmp_path / "in" / plate / "Images" / harmony_name("A01", 1, channel)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(file, draw_nuclei())
+    write_harmony_index(tmp_path / "in" / "P1" / "Images" / "Index.xml", ["A01"], {1: "DAPI", 2: "FITC"})
+    _, rows, tasks = make(tmp_path / "in", tmp_path)
+    assert [row["plate"] for row in rows] == ["P1"]
+    assert any("2 files in the folder are not used: P2/Images/r01c01f01p01-ch1sk1" in task for task in tasks)
+
+
+def test_an_index_without_its_images_is_reported(tmp_path):
+    write_htd(tmp_path / "in" / "X.HTD", ["A01"], ["DAPI", "FITC"])
+    write_plate(tmp_path / "in" / "TimePoint_1", "image_{site}_{channel}.tif")
+    with pytest.raises(
+        InputError, match=r"which were found by the index of MetaXpress \(X\.HTD\), can be read"
+    ):
+        make(tmp_path / "in", tmp_path)
+
+
+def test_two_reads_of_gen5_are_not_sites_of_one_plate(tmp_path):
+    for step in ("01", "03"):
+        write_plate(tmp_path / "P", "{well}_" + step + "_1_{site}_DAPI_001.tif", ("A1", "B12"), (1,), (1, 2))
+    found = survey(tmp_path / "P")
+    assert found.plates[0].repeated == ("A1_01_1_1_DAPI_001.tif", "A1_03_1_1_DAPI_001.tif")
+    _, _, tasks = make(tmp_path / "P", tmp_path)
+    named = "several files of plate P are one image by their names, as are A1_01_1_1_DAPI_001.tif, A1_03_1_1_"
+    assert any(named in task for task in tasks)
+
+
+METASERIES = (
+    '<MetaData><PlaneInfo><prop id="spatial-calibration-state" type="bool" value="{state}"/>'
+    '<prop id="spatial-calibration-x" type="float" value="1.3672"/>'
+    '<prop id="spatial-calibration-units" type="string" value="{unit}"/></PlaneInfo></MetaData>'
+)
+GEN5 = "<BTIImageMetaData><ImageWidthMicrons>26</ImageWidthMicrons></BTIImageMetaData>"
+
+
+@pytest.mark.parametrize(
+    ("description", "size"),
+    [
+        (METASERIES.format(state="on", unit="um"), 1.3672),
+        (METASERIES.format(state="off", unit="um"), None),
+        (METASERIES.format(state="on", unit="pixel"), None),
+        (GEN5, 0.65),
+        ("26 micrometers wide", None),
+    ],
+)
+@pytest.mark.parametrize("has_index", [True, False])
+def test_the_pixel_size_that_a_microscope_wrote_into_its_files(tmp_path, description, size, has_index):
+    for well in ("A01", "B02"):
+        path = tmp_path / f"X_{well}_w1.tif"
+        tifffile.imwrite(path, NOISE, description=description, metadata=None, software="MetaSeries")
+    if has_index:
+        write_htd(tmp_path / "X.HTD", ["A01", "B02"], ["DAPI"])
+    assert survey(tmp_path).pixel_size == (None if size is None else pytest.approx(size))
