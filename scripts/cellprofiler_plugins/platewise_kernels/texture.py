@@ -9,6 +9,7 @@ HXY1 and HXY2 are both twice the marginal's entropy HX.
 import numpy
 
 from .compiled import compiled
+from .gray_pairs import count_neighbors, count_pairs, get_bits, order_levels
 
 #: Row and column step of each direction, in mahotas' order.
 DIRECTIONS = numpy.array([(0, 1), (1, 1), (1, 0), (1, -1)])
@@ -171,17 +172,8 @@ def haralick(counts, touched, used, bits, levels, logs, out):
 
 
 @compiled
-def get_bits(levels):
-    """Return the number of bits that gray levels below `levels` need."""
-    bits = 0
-    while (1 << bits) < levels:
-        bits += 1
-    return bits
-
-
-@compiled
 def object_textures(image, labels, bounds, present, distances, directions, logs):
-    """Return the features of each object: distances x directions x 13 x objects.
+    """Return the features of each object: distances x four directions x 13 x objects.
 
     Pairs with a gray level 0 do not count; an object without a pair in one of the directions gets NaN at that
     distance (mahotas raises an error).
@@ -199,100 +191,56 @@ def object_textures(image, labels, bounds, present, distances, directions, logs)
     distances
         (distances,) in pixels.
     directions
-        (directions, 2) steps in rows and columns.
+        (4, 2) steps in rows, from 0 on, and columns; steps along both axes are among them.
     logs
         Logarithms of whole numbers.
     """
-    out = numpy.empty((distances.size, directions.shape[0], 13, present.size))
-    counts = numpy.zeros(256 * 256, numpy.int32)
-    touched = numpy.empty(256 * 256 + 1, numpy.uint16)
-    features = numpy.empty(13)
+    out = numpy.full((distances.size, 4, 13, present.size), numpy.nan)
+    counts = numpy.zeros(4 * 256 * 256, numpy.int32)
+    touched = numpy.empty(4 * 256 * 256 + 1, numpy.uint32)
+    ordered = numpy.zeros((4, 256 * 256), numpy.int32)
+    entries = numpy.empty((4, 256 * 256 + 1), numpy.uint16)
+    used = numpy.empty(4, numpy.int64)
+    steps = numpy.empty(4, numpy.int64)
     for index in range(present.size):
         label = present[index]
         top, left, bottom, right = bounds[label]
         tall = bottom - top + 1
         wide = right - left + 1
-        crop = numpy.zeros((tall, wide), numpy.uint8)
+        # At a distance beyond the box, no pixel has a neighbor in a row, or in a column.
+        reach = min(distances.max(), tall - 1, wide - 1)
+        # Zeros after each row and after the last one: what is beyond a side of the box is among them.
+        stride = wide + reach
+        box = numpy.zeros((tall + reach) * stride + reach, numpy.uint8)
+        places = numpy.empty(tall * wide, numpy.uint32)
+        pixels = 0
         levels = 0
         for i in range(tall):
             for j in range(wide):
                 if labels[top + i, left + j] == label:
                     value = image[top + i, left + j]
-                    crop[i, j] = value
+                    box[i * stride + j] = value
+                    places[pixels] = i * stride + j
+                    pixels += value > 0
                     levels = max(levels, int(value))
         levels += 1
-        bits = numpy.uint32(get_bits(levels))
+        bits = get_bits(levels)
         for d in range(distances.size):
+            if distances[d] > reach:
+                continue
+            for direction in range(4):
+                down, to_right = directions[direction]
+                steps[direction] = distances[d] * (down * stride + to_right)
+            found = count_neighbors(box, places[:pixels], steps, bits, counts, touched)
+            order_levels(counts, touched[:found], bits, ordered, entries, used)
             complete = True
-            for direction in range(directions.shape[0]):
-                dy = directions[direction, 0] * distances[d]
-                dx = directions[direction, 1] * distances[d]
-                used = numpy.uint32(0)
-                first = max(0, -dx)
-                size = min(wide, wide - dx) - first
-                for i in range(tall - dy):
-                    if size <= 0:
-                        break
-                    left = crop[i, first : first + size]
-                    right = crop[i + dy, first + dx : first + dx + size]
-                    for j in range(size):
-                        a = numpy.uint32(left[j])
-                        b = numpy.uint32(right[j])
-                        low = min(a, b)
-                        if low == 0:
-                            continue
-                        # Whether a pair is new is no condition, which the processor would have to guess.
-                        entry = (low << bits) | max(a, b)
-                        count = counts[entry]
-                        touched[used] = entry
-                        used += numpy.uint32(count == 0)
-                        counts[entry] = count + 1
-                if haralick(counts, touched, used, bits, levels, logs, features) == 0:
-                    complete = False
-                    break
-                for feature in range(13):
-                    out[d, direction, feature, index] = features[feature]
+            for direction in range(4):
+                of_direction = ordered[direction], entries[direction], used[direction]
+                features = out[d, direction, :, index]
+                complete &= haralick(*of_direction, bits, levels, logs, features) > 0
             if not complete:
                 out[d, :, :, index] = numpy.nan
     return out
-
-
-@compiled
-def count_pairs(image, dy, dx, levels, one, two, three, four):
-    """Count the pairs of gray levels (`dy`, `dx`) apart in an image, in four tables to be summed.
-
-    Four segments of each row alternate, each with its own table: incrementing the same count again would wait
-    for the previous increment. Unsigned numbers avoid the check for negative indices.
-
-    Parameters
-    ----------
-    image
-        (height, width) uint8.
-    dy, dx
-        The step between the pixels of a pair.
-    levels
-        Number of gray levels.
-    one, two, three, four
-        (levels * levels,) the tables, changed in place.
-    """
-    height, width = image.shape
-    first = max(0, -dx)
-    size = min(width, width - dx) - first
-    quarter = size // 4
-    wide = numpy.uint64(levels)
-    for i in range(height - dy):
-        left = image[i, first:]
-        right = image[i + dy, first + dx :]
-        for j in range(quarter):
-            one[numpy.uint64(left[j]) * wide + numpy.uint64(right[j])] += 1
-            k = j + quarter
-            two[numpy.uint64(left[k]) * wide + numpy.uint64(right[k])] += 1
-            k += quarter
-            three[numpy.uint64(left[k]) * wide + numpy.uint64(right[k])] += 1
-            k += quarter
-            four[numpy.uint64(left[k]) * wide + numpy.uint64(right[k])] += 1
-        for j in range(4 * quarter, size):
-            one[numpy.uint64(left[j]) * wide + numpy.uint64(right[j])] += 1
 
 
 @compiled
