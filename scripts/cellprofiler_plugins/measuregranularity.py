@@ -11,6 +11,7 @@ import numpy
 
 from platewise_kernels import granularity, ranking
 from platewise_kernels.inputs import plain_labels, plain_pixels
+from platewise_kernels.pixels import group_pixels
 
 
 class MeasureGranularity(builtin.MeasureGranularity):
@@ -43,6 +44,12 @@ class MeasureGranularity(builtin.MeasureGranularity):
         key = ("labels", name, shape)
         if key not in self._shares:
             self._shares[key] = plain_labels(workspace.object_set.get_objects(name), shape)
+        return self._shares[key]
+
+    def _pixels(self, name, matrix, count):
+        key = ("pixels", name, matrix.shape)
+        if key not in self._shares:
+            self._shares[key] = group_pixels(matrix.ravel(), count)
         return self._shares[key]
 
     def _without_background(self, original):
@@ -139,8 +146,9 @@ class MeasureGranularity(builtin.MeasureGranularity):
                 object_spectra[name] = numpy.zeros((scales, 0))
                 continue
             with numpy.errstate(divide="ignore", invalid="ignore"):
-                sizes, totals = granularity.label_sums(original, matrix, count)
-                means = totals / sizes
+                positions, starts = self._pixels(name, matrix, count)
+                sizes = numpy.diff(starts).astype(float)
+                means = granularity.sum_objects(original.ravel(), positions, starts) / sizes
                 start = numpy.maximum(means, numpy.finfo(float).eps)
                 of_set = sums[first : first + count]
                 object_spectra[name] = _spectrum(means, start, (of_set / sizes[:, None]).T)

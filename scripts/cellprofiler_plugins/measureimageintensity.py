@@ -34,7 +34,8 @@ class MeasureImageIntensity(builtin.MeasureImageIntensity):
             return super().measure(pixels, image_name, object_name, measurement_name, workspace, percentiles)
         total = numpy.sum(pixels)
         percentiles = percentiles or []
-        median, (lower, upper, *others) = selection.median_and_percentiles(pixels, [25, 75, *percentiles])
+        levels = selection.count_levels(pixels)
+        median, (lower, upper, *others) = selection.median_and_percentiles(levels, [25, 75, *percentiles])
         highest = numpy.max(pixels)
         at_highest = 100.0 * float(numpy.count_nonzero(pixels == highest)) / float(pixels.size)
         for feature, value in (
@@ -42,7 +43,7 @@ class MeasureImageIntensity(builtin.MeasureImageIntensity):
             (builtin.F_MEAN_INTENSITY, total / float(pixels.size)),
             (builtin.F_MEDIAN_INTENSITY, median),
             (builtin.F_STD_INTENSITY, numpy.std(pixels)),
-            (builtin.F_MAD_INTENSITY, selection.median(pixels, median)),
+            (builtin.F_MAD_INTENSITY, selection.median(levels, median)),
             (builtin.F_MAX_INTENSITY, highest),
             (builtin.F_MIN_INTENSITY, numpy.min(pixels)),
             (builtin.F_TOTAL_AREA, pixels.size),

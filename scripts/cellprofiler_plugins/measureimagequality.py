@@ -24,6 +24,7 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
     def run_on_image_group(self, image_group, workspace):
         """Measure the images of a group; return the rows of the window."""
         self._names = self.images_to_process(image_group, workspace)
+        self._levels_of = {}
         self._plain = not self.show_window and all(
             plain_pixels(workspace.image_set.get_image(name, must_be_grayscale=True)) is not None
             for name in self._names
@@ -33,6 +34,12 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
     def _images(self, workspace):
         for name in self._names:
             yield name, workspace.image_set.get_image(name, must_be_grayscale=True).pixel_data
+
+    def _levels(self, name, pixels):
+        """Return what the order statistics of an image are taken from, which is found once."""
+        if name not in self._levels_of:
+            self._levels_of[name] = selection.count_levels(pixels)
+        return self._levels_of[name]
 
     @staticmethod
     def _record(workspace, feature, value):
@@ -74,7 +81,7 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
         if not self._plain:
             return super().calculate_power_spectrum(image_group, workspace)
         for name, pixels in self._images(workspace):
-            radii, magnitude, power = quality.radial_power(pixels)
+            radii, magnitude, power = quality.radial_power(pixels, self._levels(name, pixels))
             slope = 0
             with numpy.errstate(divide="ignore", invalid="ignore"):
                 lit = magnitude > 0
@@ -105,14 +112,15 @@ class MeasureImageQuality(builtin.MeasureImageQuality):
             return super().run_intensity_measurement(image_name, workspace)
         pixels = workspace.image_set.get_image(image_name, must_be_grayscale=True).pixel_data
         total = numpy.sum(pixels)
-        median = selection.median(pixels)
+        levels = self._levels(image_name, pixels)
+        median = selection.median(levels)
         for feature, value in (
             (builtin.F_TOTAL_AREA, pixels.size),
             (builtin.F_TOTAL_INTENSITY, total),
             (builtin.F_MEAN_INTENSITY, total / float(pixels.size)),
             (builtin.F_MEDIAN_INTENSITY, median),
             (builtin.F_STD_INTENSITY, numpy.std(pixels)),
-            (builtin.F_MAD_INTENSITY, selection.median(pixels, median)),
+            (builtin.F_MAD_INTENSITY, selection.median(levels, median)),
             (builtin.F_MAX_INTENSITY, numpy.max(pixels)),
             (builtin.F_MIN_INTENSITY, numpy.min(pixels)),
         ):

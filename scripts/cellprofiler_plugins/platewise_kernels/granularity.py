@@ -384,14 +384,24 @@ def upsampling_weights(labels, count, rows, columns, height, width):
 
 
 @compiled
-def label_sums(image, labels, count):
-    """Return the number of pixels and sum of `image` for labels 1..`count`, in the order of the pixels."""
-    sizes = numpy.zeros(count + 1)
-    sums = numpy.zeros(count + 1)
-    for i in range(labels.shape[0]):
-        for j in range(labels.shape[1]):
-            label = labels[i, j]
-            if label > 0:
-                sizes[label] += 1.0
-                sums[label] += image[i, j]
-    return sizes[1:], sums[1:]
+def sum_objects(values, positions, starts):
+    """Return the sum of `values` over each object, in the order of its pixels.
+
+    Parameters
+    ----------
+    values
+        (height * width,) floats.
+    positions, starts
+        The objects' pixels, as `pixels.group_pixels` returns them.
+
+    Returns
+    -------
+    (objects,) float64.
+    """
+    sums = numpy.zeros(starts.size - 1)
+    for owner in range(sums.size):
+        total = 0.0
+        for k in range(starts[owner], starts[owner + 1]):
+            total += values[positions[k]]
+        sums[owner] = total
+    return sums

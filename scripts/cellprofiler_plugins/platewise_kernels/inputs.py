@@ -16,9 +16,15 @@ def plain_pixels(image):
         return None
     if image.has_mask and not image.mask.all():
         return None
-    if not numpy.isfinite(pixels).all():
+    if not are_finite(pixels):
         return None
     return numpy.ascontiguousarray(pixels)
+
+
+def are_finite(pixels):
+    """Return whether all pixels are finite; their sum is only then, unless it is too large."""
+    with numpy.errstate(over="ignore", invalid="ignore"):
+        return bool(numpy.isfinite(pixels.sum()) or numpy.isfinite(pixels).all())
 
 
 def plain_labels(objects, shape):

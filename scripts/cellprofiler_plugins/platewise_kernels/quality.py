@@ -11,12 +11,10 @@ from centrosome.threshold import inverse_log_transform, log_transform
 
 from .compiled import compiled
 from .ranking import value_order
-from .selection import median
+from .selection import WHITE, median
 
 #: Gray levels that centrosome.haralick reduces an image to.
 LEVELS = 8
-#: Largest number of an image of 16 bits.
-WHITE = 65535
 
 
 @compiled
@@ -163,18 +161,25 @@ def ring_sums(magnitude, rings):
     return magnitudes[2:], powers[2:]
 
 
-def radial_power(pixels):
+def radial_power(pixels, levels):
     """Return radii and their sums of magnitude and power, as centrosome.radial_power_spectrum.rps.
 
     Only the columns that the rings reach are transformed along the rows' direction: the image is
     real, and rings end at an eighth of its shorter side.
+
+    Parameters
+    ----------
+    pixels
+        (height, width) intensities.
+    levels
+        The image as of `selection.count_levels`.
     """
     rings = int(numpy.floor(min(pixels.shape) / 8.0))
     if rings <= 2:
         return numpy.array([2]), numpy.array([0]), numpy.array([0])
     with numpy.errstate(divide="ignore", invalid="ignore"):
         if pixels.max() > pixels.min():
-            pixels = pixels / median(pixels, pixels.mean())
+            pixels = pixels / median(levels, pixels.mean())
         spectrum = scipy.fft.rfft(pixels - numpy.mean(pixels), axis=1)[:, : rings + 1]
         spectrum = scipy.fft.fft(spectrum, axis=0, overwrite_x=True)
     magnitudes, powers = ring_sums(numpy.abs(spectrum), rings)

@@ -1,4 +1,8 @@
-"""Order statistics of an image's pixels, found by counting bit patterns instead of sorting."""
+"""Order statistics of an image's pixels, found by counting instead of sorting.
+
+The pixels of an image of 16 bits are counted by their numbers, once for all statistics; those of other images
+by their bit patterns.
+"""
 
 import numpy
 
@@ -6,6 +10,76 @@ from .compiled import compiled
 
 #: The pattern of a float32 is counted by its upper and then by its lower 16 bits.
 HALF = 1 << 16
+#: Largest number of an image of 16 bits.
+WHITE = 65535
+#: Pixels whose numbers are found before they are counted.
+BLOCK = 4096
+
+
+class Levels:
+    """The distinct pixels of an image in ascending order, and how often each occurs."""
+
+    def __init__(self, values, counts):
+        self.values = values
+        self.counts = counts
+        self.size = int(counts.sum())
+
+    def find_at_ranks(self, ranks, center=None):
+        """Return the pixels (or their absolute distances from `center`) at `ranks` of their order."""
+        values, counts = self.values, self.counts
+        if center is not None:
+            values = abs(values - values.dtype.type(center))
+            order = numpy.argsort(values, kind="stable")  # fast where the values fall, then rise
+            values, counts = values[order], counts[order]
+        return values[numpy.searchsorted(numpy.cumsum(counts), ranks, side="right")]
+
+
+@compiled
+def count_numbers(pixels):
+    """Count the pixels of each number from 0 to `WHITE`, and return whether all pixels are such numbers.
+
+    Parameters
+    ----------
+    pixels
+        (pixels,) float32, numbers divided by `WHITE`.
+    """
+    white = numpy.float32(WHITE)
+    numbers = numpy.empty(BLOCK, numpy.int32)
+    # Four parts of a block alternate: to increase the same count again would wait for the previous one.
+    tables = numpy.zeros((4, WHITE + 1), numpy.int32)
+    one, two, three, four = tables[0], tables[1], tables[2], tables[3]
+    for first in range(0, pixels.size, BLOCK):
+        block = pixels[first : first + BLOCK]
+        others = 0
+        for k in range(block.size):
+            value = block[k]
+            number = numpy.int32(numpy.rint(min(max(value, numpy.float32(0)), numpy.float32(1)) * white))
+            numbers[k] = number
+            others += numpy.float32(number) / white != value
+        if others > 0:
+            return one, False
+        quarter = block.size // 4
+        for k in range(quarter):
+            one[numpy.uint32(numbers[k])] += 1
+            two[numpy.uint32(numbers[k + quarter])] += 1
+            three[numpy.uint32(numbers[k + 2 * quarter])] += 1
+            four[numpy.uint32(numbers[k + 3 * quarter])] += 1
+        for k in range(4 * quarter, block.size):
+            one[numpy.uint32(numbers[k])] += 1
+    for number in range(WHITE + 1):
+        one[number] += two[number] + three[number] + four[number]
+    return one, True
+
+
+def count_levels(pixels):
+    """Return the `Levels` of an image of 8 or 16 bits divided by its largest number, else `pixels`."""
+    if pixels.dtype != numpy.float32:
+        return pixels
+    counts, complete = count_numbers(numpy.ascontiguousarray(pixels).ravel())
+    if not complete:
+        return pixels
+    numbers = numpy.flatnonzero(counts)
+    return Levels(numbers.astype(numpy.float32) / numpy.float32(WHITE), counts[numbers])
 
 
 @compiled
@@ -81,7 +155,19 @@ def pick_ranks(bits, ranks):
 
 
 def find_at_ranks(pixels, ranks, center=None):
-    """Return pixels (or absolute distances from `center`) at `ranks` of their order; finite pixels."""
+    """Return pixels (or absolute distances from `center`) at `ranks` of their order; finite pixels.
+
+    Parameters
+    ----------
+    pixels
+        The image, or its `Levels`.
+    ranks
+        Positions in the order.
+    center
+        From where distances are taken, or None.
+    """
+    if isinstance(pixels, Levels):
+        return pixels.find_at_ranks(ranks, center)
     values = numpy.ascontiguousarray(pixels).ravel()
     if center is not None:
         values = get_distances(values, values.dtype.type(center))
