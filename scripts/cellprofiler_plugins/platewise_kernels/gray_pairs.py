@@ -109,38 +109,60 @@ def order_levels(counts, touched, bits, ordered, entries, used):
 
 
 @compiled
-def count_pairs(image, dy, dx, levels, one, two, three, four):
-    """Count the pairs of gray levels (`dy`, `dx`) apart in an image, in four tables to be summed.
+def count_four(levels, place, steps, wide, table):
+    """Count a pixel's pairs with its neighbors in four directions.
 
-    Four segments of each row alternate, each with its own table: incrementing the same count again would wait
+    Parameters
+    ----------
+    levels
+        Raveled gray levels.
+    place
+        Where the pixel is.
+    steps
+        The distance to the neighbor in each direction, four unsigned numbers.
+    wide
+        Number of gray levels.
+    table
+        Pairs by (pixel's level * `wide` + neighbor's level) * 4 + direction, changed in place.
+    """
+    four = numpy.uint64(4)
+    first = numpy.uint64(levels[place]) * (four * wide)
+    table[first + four * numpy.uint64(levels[place + steps[0]])] += 1
+    table[first + four * numpy.uint64(levels[place + steps[1]]) + numpy.uint64(1)] += 1
+    table[first + four * numpy.uint64(levels[place + steps[2]]) + numpy.uint64(2)] += 1
+    table[first + four * numpy.uint64(levels[place + steps[3]]) + numpy.uint64(3)] += 1
+
+
+@compiled
+def count_pairs(levels, shape, stride, steps, wide, one, other):
+    """Count the pairs of gray levels of an image in four directions, in two tables to be summed.
+
+    The halves of each row alternate, each with its own table: incrementing the same count again would wait
     for the previous increment. Unsigned numbers avoid the check for negative indices.
 
     Parameters
     ----------
-    image
-        (height, width) uint8.
-    dy, dx
-        The step between the pixels of a pair.
     levels
+        Raveled gray levels of the image, with further ones after each row and after the last row.
+    shape
+        Height and width of the image.
+    stride
+        Width with the further levels.
+    steps
+        (4,) distance to the neighbor in each direction, in the raveled image.
+    wide
         Number of gray levels.
-    one, two, three, four
-        (levels * levels,) the tables, changed in place.
+    one, other
+        The tables, as of `count_four`, changed in place.
     """
-    height, width = image.shape
-    first = max(0, -dx)
-    size = min(width, width - dx) - first
-    quarter = size // 4
-    wide = numpy.uint64(levels)
-    for i in range(height - dy):
-        left = image[i, first:]
-        right = image[i + dy, first + dx :]
-        for j in range(quarter):
-            one[numpy.uint64(left[j]) * wide + numpy.uint64(right[j])] += 1
-            k = j + quarter
-            two[numpy.uint64(left[k]) * wide + numpy.uint64(right[k])] += 1
-            k += quarter
-            three[numpy.uint64(left[k]) * wide + numpy.uint64(right[k])] += 1
-            k += quarter
-            four[numpy.uint64(left[k]) * wide + numpy.uint64(right[k])] += 1
-        for j in range(4 * quarter, size):
-            one[numpy.uint64(left[j]) * wide + numpy.uint64(right[j])] += 1
+    height, width = shape
+    to = numpy.uint64(steps[0]), numpy.uint64(steps[1]), numpy.uint64(steps[2]), numpy.uint64(steps[3])
+    of_levels = numpy.uint64(wide)
+    half = width // 2
+    for i in range(height):
+        start = i * stride
+        for j in range(half):
+            count_four(levels, numpy.uint64(start + j), to, of_levels, one)
+            count_four(levels, numpy.uint64(start + j + half), to, of_levels, other)
+        for j in range(2 * half, width):
+            count_four(levels, numpy.uint64(start + j), to, of_levels, one)

@@ -245,7 +245,7 @@ def object_textures(image, labels, bounds, present, distances, directions, logs)
 
 @compiled
 def image_textures(image, distances, directions, logs):
-    """Return the features of an entire uint8 image: distances x directions x 13; NaN without a pair.
+    """Return the features of an entire uint8 image: distances x four directions x 13; NaN without a pair.
 
     Parameters
     ----------
@@ -254,36 +254,43 @@ def image_textures(image, distances, directions, logs):
     distances
         (distances,) in pixels.
     directions
-        (directions, 2) steps in rows and columns.
+        (4, 2) steps in rows, from 0 on, and columns.
     logs
         Logarithms of whole numbers.
     """
-    out = numpy.empty((distances.size, directions.shape[0], 13))
+    height, width = image.shape
+    out = numpy.full((distances.size, 4, 13), numpy.nan)
     levels = int(image.max()) + 1
     bits = get_bits(levels)
-    tables = numpy.zeros((4, levels * levels), numpy.int32)
+    # What lies beyond the image has a level of its own, whose pairs are left out.
+    wide = levels + 1
+    stride = width + distances.max()
+    framed = numpy.full((height + distances.max() + 1) * stride, levels, numpy.uint16)
+    for i in range(height):
+        for j in range(width):
+            framed[i * stride + j] = image[i, j]
+    tables = numpy.zeros((2, 4 * wide * wide), numpy.int32)
     counts = numpy.zeros(levels << bits, numpy.int32)
     touched = numpy.empty(levels * levels, numpy.uint16)
+    steps = numpy.empty(4, numpy.int64)
     for d in range(distances.size):
-        for direction in range(directions.shape[0]):
-            dy = directions[direction, 0] * distances[d]
-            dx = directions[direction, 1] * distances[d]
-            count_pairs(image, dy, dx, levels, tables[0], tables[1], tables[2], tables[3])
-            for entry in range(levels * levels):
-                for table in range(1, 4):
-                    tables[0, entry] += tables[table, entry]
-                    tables[table, entry] = 0
+        for direction in range(4):
+            down, to_right = directions[direction]
+            steps[direction] = distances[d] * (down * stride + to_right)
+        count_pairs(framed, image.shape, stride, steps, wide, tables[0], tables[1])
+        for direction in range(4):
             used = 0
             for low in range(levels):
                 for high in range(low, levels):
-                    count = tables[0, low * levels + high]
+                    place = 4 * (low * wide + high) + direction
+                    count = tables[0, place] + tables[1, place]
                     if high > low:
-                        count += tables[0, high * levels + low]
+                        place = 4 * (high * wide + low) + direction
+                        count += tables[0, place] + tables[1, place]
                     if count > 0:
                         touched[used] = (low << bits) | high
                         counts[(low << bits) | high] = count
                         used += 1
-            tables[0, :] = 0
-            if haralick(counts, touched, used, bits, levels, logs, out[d, direction]) == 0:
-                out[d, direction, :] = numpy.nan
+            haralick(counts, touched, used, bits, levels, logs, out[d, direction])
+        tables[:] = 0
     return out
