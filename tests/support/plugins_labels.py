@@ -202,6 +202,19 @@ def compare_order(labels, random):
             same(percentiles, np.percentile(image, [25, 75, 0, 99.5]), "percentiles")
             distances = np.abs(image - middle)
             same(selection.median(image, middle), np.median(distances), "median deviation")
+    # Images of 16 and 8 bits are counted by their numbers; of 12 bits, or with another value, they are not.
+    for white, counted in ((65535, True), (255, True), (4095, False)):
+        image = np.round(white * rough).astype(np.float32) / np.float32(white)
+        levels = selection.count_levels(image)
+        same(isinstance(levels, selection.Levels), counted or set(image.ravel()) <= {0, 1}, "levels")
+        unusual = np.append(image, np.float32(1.5))
+        same(selection.count_levels(unusual) is unusual, True, "a value that is no level")
+        middle, percentiles = selection.median_and_percentiles(levels, [25, 75, 0, 99.5])
+        same(middle, np.median(image), "median of levels")
+        same(percentiles, np.percentile(image, [25, 75, 0, 99.5]), "percentiles of levels")
+        for center in (middle, image.mean()):
+            expected = np.median(np.abs(image - center))
+            same(selection.median(levels, center), expected, "median deviation of levels")
     occurring = np.unique(labels[labels > 0])
     for values in (rough, np.round(20 * rough), ndimage.distance_transform_edt(labels)):
         places = pixels.find_last_maxima(values.ravel(), labels.ravel(), int(labels.max()))
