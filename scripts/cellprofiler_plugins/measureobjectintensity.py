@@ -7,12 +7,11 @@ left to the built-in module.
 
 import cellprofiler.modules.measureobjectintensity as builtin
 import numpy
-import scipy.ndimage
 from cellprofiler_core.constants.measurement import C_LOCATION
 
 from platewise_kernels import intensity
 from platewise_kernels.inputs import plain_labels, plain_pixels
-from platewise_kernels.pixels import ObjectPixels, sort_by_object
+from platewise_kernels.pixels import ObjectPixels, find_last_maxima, sort_by_object
 
 
 class MeasureObjectIntensity(builtin.MeasureObjectIntensity):
@@ -86,14 +85,11 @@ def measure_objects(image, pixels, edge):
 def find_tied_maxima(image, pixels):
     """Return column and row of the maxima that several pixels share, as SciPy chooses them.
 
-    The choice depends on the order in which its unstable sort leaves equal values, so SciPy is called with
-    the array that the built-in module gives it.
+    The choice depends on the order in which its unstable sort leaves equal values, of the array that the
+    built-in module gives it.
     """
     places = numpy.flatnonzero(pixels.labels)
     labels = pixels.labels.ravel()[places]
-    present = numpy.unique(labels)
-    chosen = scipy.ndimage.maximum_position(image.ravel()[places], labels, present)
-    chosen = places[numpy.array(chosen, int).reshape(-1)]
-    out = numpy.zeros((2, pixels.count))
-    out[:, present - 1] = chosen % image.shape[1], chosen // image.shape[1]
-    return out
+    chosen = places[find_last_maxima(image.ravel()[places], labels, pixels.count)]
+    absent = pixels.starts[1:] == pixels.starts[:-1]
+    return numpy.where(absent, 0, (chosen % image.shape[1], chosen // image.shape[1]))

@@ -228,7 +228,9 @@ def find_last_maxima(values, labels, count):
     """
     order = numpy.empty(0, numpy.int32)
     if SORTS_BY_QUICKSORT:
-        order = order_from(values, get_least_maximum(values, labels, count))
+        # In double precision, values are ordered by the same steps.
+        exact = values.astype(float, copy=False)
+        order = order_from(exact, get_least_maximum(exact, labels, count))
     if not order.size:
         order = numpy.argsort(values).astype(numpy.int32)
     return last_places(order, labels, count)
