@@ -11,7 +11,7 @@ import numpy
 
 from platewise_kernels import granularity, ranking
 from platewise_kernels.inputs import plain_labels, plain_pixels
-from platewise_kernels.pixels import group_pixels
+from platewise_kernels.pixels import group_pixels, sum_objects
 
 
 class MeasureGranularity(builtin.MeasureGranularity):
@@ -148,7 +148,7 @@ class MeasureGranularity(builtin.MeasureGranularity):
             with numpy.errstate(divide="ignore", invalid="ignore"):
                 positions, starts = self._pixels(name, matrix, count)
                 sizes = numpy.diff(starts).astype(float)
-                means = granularity.sum_objects(original.ravel(), positions, starts) / sizes
+                means = sum_objects(original.ravel(), positions, starts) / sizes
                 start = numpy.maximum(means, numpy.finfo(float).eps)
                 of_set = sums[first : first + count]
                 object_spectra[name] = _spectrum(means, start, (of_set / sizes[:, None]).T)

@@ -381,27 +381,3 @@ def upsampling_weights(labels, count, rows, columns, height, width):
                     used += 1
         starts[label] = used
     return positions[:used].copy(), weights[:used].copy(), starts
-
-
-@compiled
-def sum_objects(values, positions, starts):
-    """Return the sum of `values` over each object, in the order of its pixels.
-
-    Parameters
-    ----------
-    values
-        (height * width,) floats.
-    positions, starts
-        The objects' pixels, as `pixels.group_pixels` returns them.
-
-    Returns
-    -------
-    (objects,) float64.
-    """
-    sums = numpy.zeros(starts.size - 1)
-    for owner in range(sums.size):
-        total = 0.0
-        for k in range(starts[owner], starts[owner + 1]):
-            total += values[positions[k]]
-        sums[owner] = total
-    return sums
