@@ -14,17 +14,13 @@ from glob import escape, glob
 from pathlib import Path
 
 from lib.cellprofiler import JDK_HELP, find_java_home, get_output
+from lib.compilers import find_compiler
 from lib.environments import LOCKS, MARKER, build_as_script, clean_variables, delete_old_environment, run_step
 from lib.errors import InputError
 
 VERSION = "4.2.8.1"
 PYTHON = "3.9"
 ABOUT = "CellProfiler's environment"
-COMPILER_HELP = (
-    "Install one: Debian/Ubuntu `sudo apt-get install build-essential`, "
-    "Fedora `sudo dnf install gcc gcc-c++`, conda `conda install -c conda-forge compilers`, "
-    "macOS `xcode-select --install`."
-)
 
 
 def find_jdk(environment):
@@ -38,15 +34,6 @@ def find_jdk(environment):
             f"(include/jni.h). {JDK_HELP}"
         )
     return home
-
-
-def find_compiler(environment):
-    """Return the C compiler's command, or raise an InputError with help."""
-    for name in (environment.get("CC", ""), "cc", "gcc", "clang"):
-        found = shutil.which(name, path=environment.get("PATH", "")) if name else None
-        if found and get_output([found, "--version"], environment) is not None:
-            return found
-    raise InputError(f"CellProfiler needs a C compiler and there is none on this machine. {COMPILER_HELP}")
 
 
 def find_python(environment):

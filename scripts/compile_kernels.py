@@ -1,9 +1,10 @@
 """Compile the kernels of the accelerated CellProfiler modules, once per checkout and environment.
 
 numba compiles a function when it is first called and stores the result beside the source
-(`platewise_kernels.compiled`). Without this script, each of the chunks that start together would compile
+(`platewise_kernels.just_in_time`). Without this script, each of the chunks that start together would compile
 everything, 40 CPU seconds each. Here each module runs on small images with the settings that need its
-kernels. The cache's key includes the processor's type: machines of another type compile again.
+kernels, and what numba made of them is linked into a library (`platewise_kernels.library`). Cache and library
+are those of the processor's type: machines of another type compile again.
 
 It runs in CellProfiler's Python and restarts itself there if started in another.
 """
@@ -22,6 +23,8 @@ from pathlib import Path
 
 from lib.cellprofiler import HASH_SEED
 from lib.cellprofiler_logs import open_log
+from lib.compilers import find_compiler
+from lib.errors import InputError
 from lib.files import wait_for_other_runs, write_whole
 from pipelines import restart_in_cellprofilers_python
 
@@ -204,14 +207,34 @@ def compile_kernels(output, log):
         "ignore", RuntimeWarning
     )  # of a few random pixels, whose measurements are thrown away
     sys.path.insert(0, str(PLUGINS))
+    from platewise_kernels.library import ANEW
+
+    os.environ[ANEW] = "1"
     images, labels = draw_images()
     read_image()
     for name, settings in RUNS:
         began = time.process_time()
         run_module(name, settings, images, labels)
         log.write(f"{name}: {time.process_time() - began:.1f} CPU seconds\n")
+    link_library(log)
     with write_whole(output) as part:
         part.write_text(json.dumps({"modules": sorted({name for name, _ in RUNS})}) + "\n")
+
+
+def link_library(log):
+    """Link what was compiled into the library; without one, jobs load each kernel from numba's cache."""
+    from platewise_kernels.library import get_paths
+    from platewise_kernels.linking import find_kernels, link
+
+    kernels = find_kernels(module for name, module in sys.modules.items() if name.startswith("platewise_"))
+    for path in get_paths():
+        try:
+            link(kernels, path, find_compiler(os.environ))
+        except (InputError, OSError, RuntimeError) as error:
+            log.write(f"No library {path}: {error}\n")
+        else:
+            log.write(f"Library: {path}\n")
+            return
 
 
 if __name__ == "__main__":

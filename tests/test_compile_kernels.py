@@ -1,4 +1,4 @@
-"""All kernels are compiled before the first job."""
+"""All kernels are compiled before the first job, and jobs call them without numba."""
 
 import subprocess
 
@@ -9,42 +9,116 @@ from workflow import PROJECT
 
 pytestmark = pytest.mark.oracle
 
-CODE = """
-import importlib, pathlib, sys
-import numba
+START = """
+import importlib, os, pathlib, pickle, sys
 sys.path.insert(0, "scripts")
 import compile_kernels
+import cellprofiler_core.preferences
+cellprofiler_core.preferences.set_headless()
+sys.path.insert(0, str(compile_kernels.PLUGINS))
+from platewise_kernels import library
+from platewise_kernels.compiled import Kernel
+
+def run_modules():
+    images, labels = compile_kernels.draw_images()
+    compile_kernels.read_image()
+    for name, settings in compile_kernels.RUNS:
+        compile_kernels.run_module(name, settings, images, labels)
+"""
+
+EACH = """
 with open(sys.argv[2], "w") as log:
     compile_kernels.main(sys.argv[1], log)
-kernels = pathlib.Path("scripts/cellprofiler_plugins/platewise_kernels")
-for path in sorted(kernels.glob("*.py")):
+for path in sorted(library.FOLDER.glob("*.py")):
     if path.stem == "__init__":
         continue
     module = importlib.import_module("platewise_kernels." + path.stem)
-    found = {
-        name: function
-        for name, function in vars(module).items()
-        if isinstance(function, numba.core.registry.CPUDispatcher)
-    }
+    found = {name: kernel for name, kernel in vars(module).items() if isinstance(kernel, Kernel)}
     # Those that only other kernels call are compiled with these.
-    called = {name for function in found.values() for name in function.py_func.__code__.co_names}
-    for name, function in found.items():
-        if name not in called and not function.signatures:
+    called = {name for kernel in found.values() for name in kernel.__wrapped__.__code__.co_names}
+    for name, kernel in found.items():
+        if name not in called and not kernel.dispatcher.signatures:
             print("not compiled:", path.stem, name)
 print("looked")
 """
 
+WITHOUT_NUMBA = """
+run_modules()
+print("numba" in sys.modules, len(library.get_functions()) > 100)
+"""
 
-def test_each_kernel_is_compiled(cellprofiler_environment, tmp_path):
-    python = cellprofiler_environment / "bin" / "python"
-    done = subprocess.run(
-        [python, "-c", CODE, tmp_path / "ready.json", tmp_path / "log"],
-        cwd=PROJECT,
-        env=environment_variables(1),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    lines = done.stdout.splitlines()
-    assert lines[-1] == "looked"
+# Each call of a kernel, by the library and by numba on a copy of the arguments.
+BOTH = """
+import numpy
+compared = different = 0
+find = Kernel.find
+
+def to_bytes(value):
+    if isinstance(value, tuple):
+        return [to_bytes(part) for part in value]
+    return type(value), numpy.asarray(value).dtype, numpy.shape(value), numpy.asarray(value).tobytes()
+
+def find_both(self, kinds):
+    function, dispatcher = find(self, kinds), self.dispatcher
+
+    def call(*arguments):
+        global compared, different
+        copies = pickle.loads(pickle.dumps(arguments))
+        answers = function(*arguments), dispatcher(*copies)
+        compared += function is not dispatcher
+        different += to_bytes((answers[0], arguments)) != to_bytes((answers[1], copies))
+        return answers[0]
+
+    return call
+
+Kernel.find = find_both
+run_modules()
+print(compared, different)
+"""
+
+# A processor without one of the abilities that the library may use.
+ELSEWHERE = """
+import numpy
+from platewise_kernels import ranking
+identify = library.identify_processor
+library.identify_processor = lambda: identify().replace(" sse4_2", "")
+print(ranking.inverse_order(numpy.array([2, 0, 1], numpy.int32)).tolist())
+print("numba" in sys.modules, len(library.get_functions()))
+"""
+
+
+@pytest.fixture(scope="module")
+def run(cellprofiler_environment, tmp_path_factory):
+    """Run code in CellProfiler's Python after the kernels were compiled; the lines that it prints."""
+    folder = tmp_path_factory.mktemp("compiled")
+
+    def run(code, *arguments):
+        done = subprocess.run(
+            [cellprofiler_environment / "bin" / "python", "-c", START + code, *arguments],
+            cwd=PROJECT,
+            env=environment_variables(1),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()
+
+    lines = run(EACH, folder / "ready.json", folder / "log")
+    assert "Library: " in (folder / "log").read_text()
     assert [line for line in lines if line.startswith("not compiled")] == []
+    assert lines[-1] == "looked"
+    return run
+
+
+def test_each_kernel_is_compiled_and_no_module_needs_numba(run):
+    assert run(WITHOUT_NUMBA)[-1] == "False True"
+
+
+def test_the_library_gives_numbas_bytes(run):
+    compared, different = map(int, run(BOTH)[-1].split())
+    assert compared > 500
+    assert different == 0
+
+
+def test_another_processor_compiles_for_itself(run):
+    assert run(ELSEWHERE)[-2:] == ["[1, 2, 0]", "True 0"]

@@ -23,6 +23,10 @@ class MeasureObjectNeighbors(builtin.MeasureObjectNeighbors):
         if len(objects.shape) != 2:
             super().run(workspace)
             return
+        colors = builtin.matplotlib
+        if not (self.wants_count_image.value or self.wants_percent_touching_image.value or self.show_window):
+            # The built-in module gets color maps also where no image is drawn with them.
+            colors = stand_ins.Instead(colors, cm=stand_ins.Instead(colors.cm, get_cmap=str))
         ndimage = stand_ins.Instead(
             scipy.ndimage, extrema=extrema, sum=labels.total, binary_dilation=labels.binary_dilation
         )
@@ -30,6 +34,7 @@ class MeasureObjectNeighbors(builtin.MeasureObjectNeighbors):
             *stand_ins.OBJECTS,
             (builtin, "numpy", stand_ins.Instead(numpy, mgrid=Coordinates(), ones=ones)),
             (builtin, "scipy", stand_ins.Instead(scipy, ndimage=ndimage)),
+            (builtin, "matplotlib", colors),
             (builtin, "centers_of_labels", centers_of_labels),
             (builtin, "outline", labels.outline),
         ):

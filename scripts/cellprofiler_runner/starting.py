@@ -6,6 +6,7 @@ Java is started by the first image that needs it. Nothing is left out, but it is
 unused.
 """
 
+import collections.abc
 import ctypes
 import importlib.abc
 import importlib.machinery
@@ -22,12 +23,19 @@ RARELY_USED = {
     "docutils.core",
     "imageio",
     "inflect",
+    "mahotas",
+    "mahotas.features",
+    "matplotlib",
+    "matplotlib.cm",
     "matplotlib.pyplot",
     "pkg_resources",
+    "psutil",
+    "pywt",
     "scipy.io",
     "scipy.optimize",
     "scipy.signal",
     "scipy.stats",
+    "skimage.io",
 }
 # Modules that skimage imports for the named functions, which few pipelines call.
 RARELY_CALLED = {
@@ -51,9 +59,18 @@ class LazyModule(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        self.__class__ = types.ModuleType
-        self.__spec__.loader.loader.exec_module(self)
+        run_code(self)
         return getattr(self, name)
+
+
+def run_code(module):
+    """Run the code of a lazy module, and before it that of its package, on which it may rely."""
+    package = sys.modules.get(module.__name__.rpartition(".")[0])
+    if isinstance(package, LazyModule):
+        run_code(package)
+    if isinstance(module, LazyModule):
+        module.__class__ = types.ModuleType
+        module.__spec__.loader.loader.exec_module(module)
 
 
 class DeferredLoader(importlib.abc.Loader):
@@ -99,6 +116,9 @@ class LazyFinder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         """Return the module's specification with a lazy loader."""
         if name not in RARELY_USED and name not in RARELY_CALLED:
+            package = sys.modules.get(name.rpartition(".")[0])
+            if isinstance(package, LazyModule):
+                run_code(package)
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
@@ -232,13 +252,38 @@ def find_resource(package, name):
     return str(Path(importlib.util.find_spec(package).submodule_search_locations[0], *name.split("/")))
 
 
+class ColorMaps(collections.abc.Sequence):
+    """The names of color maps after those of `before`; the plot library is imported when they are read."""
+
+    def __init__(self, before=()):
+        self.before = list(before)
+
+    def __radd__(self, before):
+        return ColorMaps([*before, *self.before])
+
+    def __getitem__(self, at):
+        if isinstance(at, int) and 0 <= at < len(self.before):
+            return self.before[at]
+        return self.read()[at]
+
+    def __len__(self):
+        return len(self.read())
+
+    def sort(self):
+        """Do nothing: the names are sorted."""
+
+    def read(self):
+        """Return all names."""
+        import matplotlib
+
+        return [*self.before, *sorted(matplotlib.colormaps)]
+
+
 def name_color_maps():
     """Give CellProfiler's settings the names of color maps without importing a plot library."""
-    import matplotlib.cm
     from cellprofiler_core.setting.choice import _colormap
 
-    pyplot = types.SimpleNamespace(colormaps=lambda: sorted(matplotlib.colormaps))
-    _colormap.matplotlib = types.SimpleNamespace(pyplot=pyplot)
+    _colormap.matplotlib = types.SimpleNamespace(pyplot=types.SimpleNamespace(colormaps=ColorMaps))
 
 
 def start_java_on_demand():

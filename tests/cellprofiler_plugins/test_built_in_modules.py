@@ -99,9 +99,9 @@ print(*[name for name, _ in badmodules])
 
 def test_modules_work_where_nothing_can_be_cached_beside_them(python, tmp_path):
     code = (
-        "from platewise_kernels import compiled, ranking; import numpy, numba\n"
+        "from platewise_kernels import library, ranking; import numpy\n"
         "values = numpy.array([3.0, -1.0, 2.0, -1.0])\n"
-        "print(ranking.value_order(values).tolist(), compiled.fallback_folder())"
+        "print(ranking.value_order(values).tolist(), library.fallback_folder())"
     )
     variables = {
         "PYTHONPATH": str(PLUGINS),

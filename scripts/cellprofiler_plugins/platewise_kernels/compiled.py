@@ -1,25 +1,26 @@
-"""Compile a function once per machine: numba with a cache that survives between jobs.
+"""Functions that are compiled once per machine, before the first job.
 
-numba stores compiled code in `__pycache__` beside the source, or, if that cannot be written
-(a read-only installation), in the user's cache folder, or in `NUMBA_CACHE_DIR` if that is set. In a
-container, neither of the first two may be writable; a folder of this user in the system's temporary folder
-is used then. The workflow compiles everything before the first job (compile_kernels.py).
-A CellProfiler job is one core's work: no kernel starts threads.
+compile_kernels.py runs every function (kernel) through numba and links what numba made of them into one
+library (`library`). A job calls them from there without numba: importing it and loading sixty functions from
+its cache takes a third of a small job. What the library lacks (types of arguments, a type of processor) is
+compiled by numba when it is first needed (`just_in_time`). A CellProfiler job is one core's work: no kernel
+starts threads.
 """
 
-import getpass
-import os
-import tempfile
-from pathlib import Path
+import functools
 
-import numba
-from numba.core.caching import FunctionCache
-from numba.core.runtime import rtsys
+import numpy
+
+from . import library
+
+#: Bits of numpy's flags of an array: contiguous (C or Fortran order), aligned, writeable.
+C_ORDER, FORTRAN_ORDER, ALIGNED, WRITEABLE = 0x1, 0x2, 0x100, 0x400
+FLAGS = C_ORDER | FORTRAN_ORDER | ALIGNED | WRITEABLE
 
 
 def compiled(function):
-    """Decorate `function` with `numba.njit`, cached on disk if possible."""
-    return compile_at_first_call(function)
+    """Decorate a function to be compiled."""
+    return Kernel(function, {})
 
 
 def compiled_in_any_order(function):
@@ -27,42 +28,66 @@ def compiled_in_any_order(function):
 
     Sums in double precision differ in their last digits by it. NaN, infinity and the sign of 0 are kept.
     """
-    return compile_at_first_call(function, fastmath={"reassoc"})
+    return Kernel(function, {"fastmath": {"reassoc"}})
 
 
-def compile_at_first_call(function, **options):
-    """Return `function` as numba's, which compiles or loads it when it is first called."""
-    options = {"cache": True, "nogil": True, "error_model": "numpy", **options}
-    try:
-        found = numba.njit(**options)(function)
-    except RuntimeError:  # numba: "cannot cache function: no locator available"
-        numba.config.CACHE_DIR = fallback_folder()
-        found = numba.njit(**options)(function)
-    found._cache = CompiledCode(function)
-    return found
+class Kernel:
+    """A compiled function.
 
-
-class CompiledCode(FunctionCache):
-    """numba's cache of a function, from which code is loaded without what only compiling needs.
-
-    numba reads all its types and functions before it looks for stored code, which takes longer than loading
-    the code of twenty kernels. Here it reads them only when a function is not stored and has to be compiled.
+    `options`: numba's, beside those of all kernels.
     """
 
-    def load_overload(self, sig, target_context):
-        """Return the stored code for the types `sig` of the arguments, or None."""
-        rtsys.initialize(target_context)
-        with self._guard_against_spurious_io_errors():
-            found = self._load_overload(sig, target_context)
-        return super().load_overload(sig, target_context) if found is None else found
+    def __init__(self, function, options):
+        functools.update_wrapper(self, function)
+        self.options = options
+        self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        self.by_kinds = {}
+
+    def __call__(self, *arguments):
+        """Call the function that was compiled for arguments of these kinds."""
+        kinds = tuple([find_kind(argument) for argument in arguments])
+        function = self.by_kinds.get(kinds)
+        if function is None:
+            function = self.by_kinds[kinds] = self.find(kinds)
+        return function(*arguments)
+
+    def find(self, kinds):
+        """Return the compiled function for arguments of these kinds."""
+        names = [name_kind(kind) for kind in kinds]
+        found = None if None in names else library.get_function(self.name, names)
+        return self.dispatcher if found is None else found
+
+    @functools.cached_property
+    def dispatcher(self):
+        """Numba's function, which compiles for any types."""
+        from .just_in_time import create_dispatcher
+
+        return create_dispatcher(self.__wrapped__, self.options)
 
 
-def fallback_folder():
-    """Return a cache folder of this user in the temporary folder, created if it is missing."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user number without a name, as containers have
-        user = str(os.getuid())
-    folder = Path(tempfile.gettempdir(), f"platewise-numba-{user}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return str(folder)
+def find_kind(value):
+    """Return what the compiled function for an argument depends on."""
+    kind = type(value)
+    if kind is numpy.ndarray:
+        return value.dtype, value.ndim, value.flags.num & FLAGS
+    # As in numba, integers of 64 bits have no sign.
+    return kind if kind is not int or value.bit_length() < 64 else None
+
+
+#: numba's names of the types of single values.
+SINGLE = {int: "int64", float: "float64", bool: "bool"}
+
+
+def name_kind(kind):
+    """Return numba's name for a kind of argument; None if it is none that the library knows."""
+    if isinstance(kind, tuple):
+        dtype, dimensions, flags = kind
+        if not dtype.isnative or dtype.kind not in "biuf" or not flags & ALIGNED:
+            return None
+        order = "C" if flags & C_ORDER else "F" if flags & FORTRAN_ORDER else "A"
+        name = f"array({dtype.name}, {dimensions}d, {order})"
+        return name if flags & WRITEABLE else f"readonly {name}"
+    if kind in SINGLE:
+        return SINGLE[kind]
+    is_number = isinstance(kind, type) and issubclass(kind, (numpy.number, numpy.bool_))
+    return numpy.dtype(kind).name if is_number else None
