@@ -21,6 +21,7 @@ import time
 import warnings
 from pathlib import Path
 
+from cellprofiler_runner.morphology import write_copy
 from lib.cellprofiler import HASH_SEED
 from lib.cellprofiler_logs import open_log
 from lib.compilers import find_compiler
@@ -207,7 +208,7 @@ def compile_kernels(output, log):
         "ignore", RuntimeWarning
     )  # of a few random pixels, whose measurements are thrown away
     sys.path.insert(0, str(PLUGINS))
-    from platewise_kernels.library import ANEW
+    from platewise_kernels.library import ANEW, get_folders
 
     os.environ[ANEW] = "1"
     images, labels = draw_images()
@@ -217,6 +218,7 @@ def compile_kernels(output, log):
         run_module(name, settings, images, labels)
         log.write(f"{name}: {time.process_time() - began:.1f} CPU seconds\n")
     link_library(log)
+    log.write(f"Morphology: {write_copy(get_folders())}\n")
     with write_whole(output) as part:
         part.write_text(json.dumps({"modules": sorted({name for name, _ in RUNS})}) + "\n")
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from cellprofiler_runner import starting
 from cellprofiler_runner.loading import load
+from cellprofiler_runner.morphology import MorphologyFinder
 from cellprofiler_runner.progress import Progress
 from cellprofiler_runner.rows import limit_rows
 from lib.errors import InputError
@@ -200,8 +201,9 @@ def main(arguments):
     try:
         starting.keep_freed_memory()
         starting.start(arguments.plugins, arguments.temporary, arguments.output, arguments.data_file)
-        from platewise_kernels import measurement_store
+        from platewise_kernels import library, measurement_store
 
+        sys.meta_path.insert(0, MorphologyFinder(library.get_folders()))
         measurement_store.install()
         pipeline = load(arguments.pipeline)
         gc.freeze()

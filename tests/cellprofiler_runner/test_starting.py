@@ -60,7 +60,7 @@ print(inflect.engine().plural("cell"), boto3.client.__name__, callable(matplotli
 from matplotlib.pyplot import colormaps
 starting.name_color_maps()
 from cellprofiler_core.setting.choice import Colormap
-print(Colormap("").choices == ["Default", *sorted(colormaps())])
+print(list(Colormap("").choices) == ["Default", *sorted(colormaps())])
 """
     done = subprocess.run(
         [cellprofiler_environment / "bin" / "python", "-c", code],
@@ -80,3 +80,81 @@ print(Colormap("").choices == ["Default", *sorted(colormaps())])
         "cells client True",
         "True",
     ]
+
+
+def test_the_copy_of_centrosomes_morphology_has_its_tables(cellprofiler_environment, tmp_path):
+    code = f"""
+import importlib, sys
+import numpy, centrosome.cpmorphology as plain
+sys.path.insert(0, {str(SCRIPTS)!r})
+from cellprofiler_runner import morphology
+file = morphology.write_copy(["/proc/none", {str(tmp_path)!r}])
+sys.meta_path.insert(0, morphology.MorphologyFinder([{str(tmp_path)!r}]))
+del sys.modules[morphology.NAME]
+copy = importlib.import_module(morphology.NAME)
+print(copy.__file__ == str(file), plain.__file__ != str(file), vars(copy).keys() == vars(plain).keys())
+different, compared = [], 0
+for name, value in vars(plain).items():
+    other = vars(copy)[name]
+    if isinstance(value, numpy.ndarray):
+        same = other.dtype == value.dtype and other.flags.writeable and numpy.array_equal(other, value)
+    elif hasattr(value, "__code__"):
+        code, its = value.__code__, other.__code__
+        same = code.co_code == its.co_code and code.co_names == its.co_names
+    else:
+        continue
+    compared += 1
+    different += [] if same else [name]
+print(compared > 100, different)
+image = numpy.random.RandomState(1).rand(40, 50) > 0.4
+for name in ("binary_shrink", "thin", "skeletonize", "branchpoints", "spur", "thicken", "fill", "clean"):
+    assert numpy.array_equal(getattr(copy, name)(image), getattr(plain, name)(image)), name
+sys.modules.pop(morphology.NAME)
+sys.meta_path[0] = morphology.MorphologyFinder([{str(tmp_path / "empty")!r}])
+print(importlib.import_module(morphology.NAME).__file__ == plain.__file__)
+"""
+    done = subprocess.run(
+        [cellprofiler_environment / "bin" / "python", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment_variables(1),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["True True True", "True []", "True"]
+
+
+def test_a_lazy_package_is_run_before_its_modules(cellprofiler_environment):
+    code = f"""
+import sys
+sys.path.insert(0, {str(SCRIPTS)!r})
+from cellprofiler_runner import starting
+sys.meta_path[:0] = [starting.LazyFinder(), starting.NoWindowFinder()]
+starting.name_color_maps()
+from cellprofiler_core.setting.choice import Colormap
+choice = Colormap("")
+print(choice.value, type(sys.modules["matplotlib"]) is starting.LazyModule, "pyparsing" in sys.modules)
+{{first}}
+print(len(choice.choices) > 100, choice.choices[0], "jet" in choice.choices, choice.choices[-1] > "t")
+choice.value = "jet"
+choice.test_valid(None)
+import matplotlib.cm
+print(matplotlib.cm.get_cmap("jet").name, matplotlib.cm.ScalarMappable.__name__)
+import mahotas.features, skimage.io, pywt, psutil
+print(mahotas.features.haralick.__name__, skimage.io.imread.__name__, pywt.dwt.__name__, psutil.Process.__name__)
+"""
+    for first in ("import matplotlib.colors", "import matplotlib.axes", "import matplotlib.figure", ""):
+        done = subprocess.run(
+            [cellprofiler_environment / "bin" / "python", "-c", code.format(first=first)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment_variables(1),
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == [
+            "Default True False",
+            "True Default True True",
+            "jet ScalarMappable",
+            "haralick imread dwt Process",
+        ]

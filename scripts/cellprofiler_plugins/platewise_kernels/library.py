@@ -57,9 +57,20 @@ def load(path):
 def get_paths():
     """Return the files in which the library may be, the preferred one first; none if it cannot be named."""
     digest = get_digest()
+    return [folder / f"kernels-{digest}.so" for folder in get_folders()] if digest else []
+
+
+def get_folders():
+    """Return the folders in which compiled code may be, the preferred one first."""
     named = os.environ.get("NUMBA_CACHE_DIR")
-    folders = ([Path(named)] if named else []) + [FOLDER / "__pycache__", Path(fallback_folder())]
-    return [folder / f"kernels-{digest}.so" for folder in folders] if digest else []
+    folders = [Path(named)] if named else []
+    return [*folders, FOLDER / "__pycache__", *find_fallback_folder()]
+
+
+def find_fallback_folder():
+    """Return a list of this user's folder in the temporary folder; it is empty if another user made it."""
+    folder = Path(fallback_folder())
+    return [folder] if folder.stat().st_uid == os.getuid() else []
 
 
 def fallback_folder():
