@@ -141,7 +141,8 @@ choice.test_valid(None)
 import matplotlib.cm
 print(matplotlib.cm.get_cmap("jet").name, matplotlib.cm.ScalarMappable.__name__)
 import mahotas.features, skimage.io, pywt, psutil
-print(mahotas.features.haralick.__name__, skimage.io.imread.__name__, pywt.dwt.__name__, psutil.Process.__name__)
+found = mahotas.features.haralick, skimage.io.imread, pywt.dwt, psutil.Process
+print(*[function.__name__ for function in found])
 """
     for first in ("import matplotlib.colors", "import matplotlib.axes", "import matplotlib.figure", ""):
         done = subprocess.run(
