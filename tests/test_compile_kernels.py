@@ -87,6 +87,32 @@ print("numba" in sys.modules, len(library.get_functions()))
 """
 
 
+# The library's names of arguments, for which numba has a type.
+NAMES = """
+import numba, numpy
+from platewise_kernels import linking
+from platewise_kernels.compiled import find_kind, name_kind
+square = numpy.arange(12.0).reshape(3, 4)
+shapes = [square, square.T, square[::2, 1:], square[:, 1], square[1], square[:0], square[:1, :1]]
+shapes += [square.ravel(), numpy.array(3.0), numpy.zeros((2, 3, 4)), numpy.zeros((2, 3, 4)).T]
+kinds = (bool, "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8", "c8", "c16")
+arrays = [shape.astype(kind, order="K") for shape in shapes for kind in kinds]
+arrays += [view for array in arrays for view in (array[..., ::2] if array.ndim else array,)]
+for array in arrays[::3]:
+    array.flags.writeable = False
+packed = numpy.zeros(5, numpy.dtype([("a", "i1"), ("b", "f4")]))["b"]
+values = [*arrays, packed, numpy.zeros(3, "f2"), numpy.zeros(2, "datetime64[s]")]
+values += [0, -1, 2**31, 2**62, 2**63 - 1, 2**63, -(2**63), 1.5, True, False, None, 1j, (1, 2), "text"]
+values += [numpy.dtype(kind).type(1) for kind in ("i1", "u2", "i8", "u8", "f4", "f8")]
+values += [numpy.bool_(True), numpy.longlong(3), numpy.intc(2), numpy.zeros(3, numpy.longlong)]
+named = [(name_kind(find_kind(value)), linking.name_type(numba.typeof(value))) for value in values]
+named = [pair for pair in named if pair[0] is not None]
+print(len(values), len(named), [pair for pair in named if pair[0] != pair[1]])
+swapped = numpy.zeros(3, ">f4"), numpy.zeros(3).view(numpy.recarray), numpy.ma.zeros(3), 2**64
+print(*[name_kind(find_kind(value)) for value in swapped])
+"""
+
+
 @pytest.fixture(scope="module")
 def run(cellprofiler_environment, tmp_path_factory):
     """Run code in CellProfiler's Python after the kernels were compiled; the lines that it prints."""
@@ -122,3 +148,12 @@ def test_the_library_gives_numbas_bytes(run):
 
 def test_another_processor_compiles_for_itself(run):
     assert run(ELSEWHERE)[-2:] == ["[1, 2, 0]", "True 0"]
+
+
+def test_arguments_have_numbas_types(run):
+    counts, others = run(NAMES)[-2:]
+    values, named, wrong = counts.split(" ", 2)
+    assert int(named) > 200
+    assert int(named) < int(values)
+    assert wrong == "[]"
+    assert others == "None None None None"
