@@ -1,8 +1,8 @@
 """Import centrosome's morphology with the tables that it works out anew at each import.
 
 `centrosome.cpmorphology` labels and compares all patterns of 3 x 3 pixels when it is imported, which takes
-0.1 CPU seconds. A copy of it, in which the tables are written down, is made once (compile_kernels.py), beside
-the library of kernels. Its name contains a digest of the module.
+0.1 CPU seconds. The bytecode of a copy, in which the tables are written down, is made once
+(compile_kernels.py), beside the library of kernels. Its name contains a digest of the module.
 """
 
 import ast
@@ -11,6 +11,7 @@ import importlib.machinery
 import importlib.util
 import py_compile
 import sys
+import tempfile
 from pathlib import Path
 
 from lib.files import write_whole
@@ -33,14 +34,15 @@ class MorphologyFinder(importlib.machinery.PathFinder):
         found = importlib.machinery.PathFinder.find_spec(name, path)
         for file in get_files(found.origin, self.folders):
             if file.is_file():
-                return importlib.util.spec_from_file_location(name, file)
+                loader = importlib.machinery.SourcelessFileLoader(name, str(file))
+                return importlib.util.spec_from_file_location(name, file, loader=loader)
         return None
 
 
 def get_files(source, folders):
     """Return the files in which the copy of a source may be."""
     content = Path(source).read_bytes() + sys.version.encode()
-    return [Path(folder, f"morphology_{hashlib.sha256(content).hexdigest()[:16]}.py") for folder in folders]
+    return [Path(folder, f"morphology_{hashlib.sha256(content).hexdigest()[:16]}.pyc") for folder in folders]
 
 
 def write_copy(folders):
@@ -56,14 +58,16 @@ def write_copy(folders):
         if isinstance(value, numpy.ndarray) and value.shape == (PATTERNS,)
     }
     text = write_down(Path(module.__file__).read_text(), tables)
-    for file in get_files(module.__file__, folders):
-        try:
-            with write_whole(file) as part:
-                part.write_text(text)
-            py_compile.compile(str(file))
-        except OSError:
-            continue
-        return file
+    with tempfile.TemporaryDirectory() as temporary:
+        source = Path(temporary, "cpmorphology.py")
+        source.write_text(text)
+        for file in get_files(module.__file__, folders):
+            try:
+                with write_whole(file) as part:
+                    py_compile.compile(str(source), str(part), module.__file__, doraise=True)
+            except OSError:
+                continue
+            return file
     return None
 
 

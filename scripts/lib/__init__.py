@@ -31,6 +31,7 @@ Checks before anything runs
 The run
     code                 digests of a step's code
     environments         separate Python environments
+    compilers            the C compiler of the machine
     locks                the lock of a killed run
     scheduling           Snakemake's scheduler
     groups               steps that a cluster runs as one job
