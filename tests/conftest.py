@@ -113,7 +113,7 @@ def pytest_runtest_protocol(item: pytest.Item):
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of real data beside the project; tests that need it are skipped where it is not."""
+    """Folder of real data beside the project; tests that need it are skipped if it does not exist."""
     if not SHARED.is_dir():
         pytest.skip(f"the real data of this test are not at {SHARED}")
     return SHARED
@@ -121,7 +121,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def cellprofiler_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of CellProfiler's environment, which the workflow builds when it is not there yet."""
+    """The folder of CellProfiler's environment, which the workflow builds if it does not exist yet."""
 
     def make(folder: Path) -> None:
         # Of an experiment whose inputs are there: the default one's images are made by a run of it.

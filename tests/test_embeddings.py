@@ -87,7 +87,7 @@ def test_stacked_channels_and_boxes(embedded_results, tmp_path):
 
 @pytest.mark.unit
 def test_cells_are_written_a_row_group_at_a_time(monkeypatch, tmp_path):
-    """Eight cells of two sites, three a row group: no more than three are ever kept."""
+    """Eight cells of two sites, three per row group: no more than three are ever kept."""
     monkeypatch.setattr(embeddings, "ROWS", 3)
     names = embeddings.name_features(["DNA", "ER"], False, 2)
     assert names == ["Embedding_DNA_0001", "Embedding_DNA_0002", "Embedding_ER_0001", "Embedding_ER_0002"]

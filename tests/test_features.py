@@ -191,7 +191,7 @@ def test_chunk_without_sites_says_so(plate):
 def test_sites_that_a_flag_skips_have_no_objects(plate, value):
     done = plate.run(flagged=[1, 4], skipped=value)
     assert done.returncode == 0, done.stderr
-    # A count that is there needs its objects.
+    # A count that is present needs its objects.
     done = plate.run(flagged=[1, 4], skipped="1")
     assert "A01 site 1 (0 of 1)" in done.stderr
 

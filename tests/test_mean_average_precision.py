@@ -48,7 +48,7 @@ def test_replicability_agrees_with_copairs(sizes, controls, effect, seed):
         kind=np.where(wells.metadata["Metadata_control_type"] == "negcon", "control", "treated"),
         name=wells.metadata["Metadata_broad_sample"].fillna("negcon"),
     )
-    # copairs also pairs the controls with each other; those rows are not asked for
+    # copairs also pairs the controls with each other; those rows are not needed
     oracle = copairs_map.average_precision(
         metadata[["Metadata_Plate", "Metadata_Well", "kind", "name"]],
         wells.values,

@@ -191,7 +191,7 @@ def test_wells_without_cells_are_not_a_reference():
 def test_correlated_features_are_pycytominers(wells, features, seed, threshold):
     profiles = random_profiles(wells, features, seed)
     values = profiles[get_features(profiles)]
-    # Which of two features with equal sums goes is rounding's choice (two features always have equal ones).
+    # Rounding decides which of two features with equal sums is dropped (two features always have equal sums).
     assume(np.diff(np.sort(values.corr().abs().sum())).min() > 1e-9)
     theirs = correlation_threshold(profiles, list(values), threshold=threshold)
     assert set(find_correlated_features(values, threshold)) == set(theirs)

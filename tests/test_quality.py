@@ -88,7 +88,7 @@ def test_wells_and_regions():
 @pytest.mark.parametrize("shape", [(3, 6), (8, 12), (16, 24)])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_clean_plates_have_hardly_a_flag(shape, seed):
-    """Strong phenotypes and toxic wells are no faults; under 2 % of sites, and no region, is flagged."""
+    """Strong phenotypes and toxic wells are not faults; under 2 % of sites, and no region, are flagged."""
     known = layout(*shape, seed=seed)
     tables = judged(plate(known, seed=seed), known)
     image_flags = tables["flags"]["flag"].isin(["out_of_focus", "saturated", "debris", "empty"])
@@ -216,7 +216,7 @@ def test_debris_in_a_well_of_a_dim_perturbation():
 
 
 def test_of_two_channels_a_treatment_alone_may_change_one():
-    """Three times as bright in RNA alone: an effect that no other well can tell; in both channels: debris."""
+    """Three times as bright in RNA alone: an effect without any well to compare; in both channels: debris."""
     known, sites = unreplicated()
     sites = sites[[name for name in sites if not name.endswith(("_ER", "_AGP", "_Mito"))]].copy()
     at = sites["Metadata_Well"] == "C05"

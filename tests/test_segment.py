@@ -25,7 +25,7 @@ CELLS = [(25, 25, 14), (30, 80, 18), (65, 45, 12)]
 
 
 def build(name: str, log: Path) -> Path:
-    """Return the Python of an environment of networks, which is built if it is not there."""
+    """Return the Python of an environment of networks, which is built if it does not exist."""
     digest = digest_of([PROJECT / f"envs/{name}.txt"])
     environment = PROJECT / ".environments" / f"{name}-{digest}"
     if not (environment / "complete.json").exists():

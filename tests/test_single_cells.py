@@ -193,7 +193,7 @@ def test_the_site_is_read_from_the_folder_or_the_file_names(tmp_path):
 
 
 def test_tables_with_a_prefix(tmp_path):
-    """CellProfiler's own default, MyExpt_, and one a site, all in one folder."""
+    """CellProfiler's own default, MyExpt_, and one per site, all in one folder."""
     for number, well in enumerate(("A01", "A02"), start=1):
         site(tmp_path / "own", number, 2, well=well)
         for file in sorted((tmp_path / "own").iterdir()):
@@ -222,7 +222,7 @@ def test_of_the_usual_compartments_those_that_there_are(tmp_path, caplog):
     folders = find_published_folders(tmp_path, ALL)
     assert find_compartments(folders, ALL) == ["Cells", "Nuclei"]
     assert "there are no tables of Cytoplasm" in caplog.text
-    # What one site alone lacks is not left out of all.
+    # What only one site lacks is not left out of all sites.
     (tmp_path / "P-A02-1" / "Nuclei.csv").unlink()
     assert find_compartments(find_published_folders(tmp_path, ALL), ALL) == ["Cells", "Nuclei"]
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.unit
 
 
 def library(compounds=60, genes=40, plates_of_each=3, seed=0):
-    """Wells of compounds, two guides a gene, and controls; three compounds have two identifiers."""
+    """Wells of compounds, two guides per gene, and controls; three compounds have two identifiers."""
     rng = np.random.default_rng(seed)
     rows = []
     for plate in range(plates_of_each):
@@ -189,7 +189,7 @@ def test_main_writes_one_split(tmp_path):
     written = pd.read_csv(output)
     assert written.groupby("Metadata_split").size().to_dict() == {"test": 23, "train": 23}
     assert list(written)[:2] == ["Metadata_Plate", "Metadata_Well"]
-    # one barcode in two batches: the batch tells the plates apart
+    # one barcode in two batches: the batch distinguishes the plates
     for row, path in zip(sheet, files, strict=True):
         write_profiles(read_profiles(path).assign(Metadata_Batch=row["cell_line"]), path, {})
         row["plate"] = "P"

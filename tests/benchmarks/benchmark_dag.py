@@ -4,11 +4,11 @@
     python tests/benchmarks/benchmark_dag.py --plates 10 100      a quick look
     python tests/benchmarks/benchmark_dag.py --starts profiles --chain jump_compound
 
-Each experiment is a sample sheet alone, with 100 plates per batch: plates of 384 wells and 9 sites that start
+Each experiment is only a sample sheet, with 100 plates per batch: plates of 384 wells and 9 sites that start
 with images, with the config's default number of CellProfiler jobs per plate, or plates that start with
-published profiles. A dry run plans all of it, and one of its plates (`--config only=`). Images are not looked
-at when a run is planned, so their folders are empty. CPU seconds and peak memory are those of Snakemake's
-process.
+published profiles. A dry run plans all of it, and one of its plates (`--config only=`). Images are not
+examined when a run is planned, so their folders are empty. CPU seconds and peak memory are those of
+Snakemake's process.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def planned(config: Path, *arguments: str) -> dict[str, float]:
     start = time.monotonic()
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT)
-        # The usage of this one process, which `subprocess` does not tell.
+        # The usage of this one process, which `subprocess` does not report.
         _, status, usage = os.wait4(process.pid, 0)
         log.seek(0)
         text = log.read()
@@ -91,7 +91,7 @@ def planned(config: Path, *arguments: str) -> dict[str, float]:
 
 
 def main(numbers: list[int], starts: list[str], chain: str) -> None:
-    """Print one line an experiment."""
+    """Print one line per experiment."""
     columns = ("start", "plates", "planned", "jobs", "CPU s", "wall s", "GiB")
     print(*(f"{name:>9}" for name in columns))
     for start in starts:

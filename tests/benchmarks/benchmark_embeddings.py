@@ -71,7 +71,7 @@ def timed(command: list[str], threads: int, **variables: str) -> Seconds:
 def measured(
     name: str, number: int, command: Callable[[int, int], list[str]], threads: int, **variables: str
 ) -> float:
-    """Time `command(cells, threads)` on one cell and on all; prints both; cells a CPU second of all."""
+    """Time `command(cells, threads)` on one cell and on all; prints both; cells per CPU second of all."""
     one, all_ = (timed(command(cells, threads), threads, **variables) for cells in (1, number))
     speeds = [number / all_.cpu, number / all_.wall]
     speeds += [(number - 1) / (whole - start) for whole, start in zip(all_, one, strict=True)]

@@ -1,4 +1,4 @@
-"""Time the illumination pipeline: CellProfiler as it is, and the runner with the accelerated modules.
+"""Time the illumination pipeline: stock CellProfiler, and the runner with the accelerated modules.
 
     python tests/benchmarks/benchmark_illumination.py --cellprofiler ENVIRONMENT/bin/cellprofiler \\
         --pipeline illumination.cppipe --load-data load_data.csv --sites 9 36 --output FOLDER

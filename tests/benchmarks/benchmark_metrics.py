@@ -43,7 +43,7 @@ class Watch:
 
 
 def condition(kind: str, seed: int) -> dict[str, pd.DataFrame]:
-    """The plates of one condition in CPJUMP1's layout: most perturbations once a plate, ORFs twice."""
+    """The plates of one condition in CPJUMP1's layout: most perturbations once per plate, ORFs twice."""
     plates, controls, perturbations = KINDS[kind]
     rng = np.random.default_rng(seed)
     wells = [f"{row}{column:02d}" for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25)]

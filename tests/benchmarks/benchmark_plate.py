@@ -67,7 +67,7 @@ def get_well(number: int, columns: int = 24) -> str:
 
 
 def write_copies(images: Path, folder: Path, sites: int, seed: int) -> None:
-    """Write a plate of so many wells of one site: the fields in turn, with noise of two gray levels."""
+    """Write a plate of a number of wells of one site: the fields in turn, with noise of two gray levels."""
     fields: dict[str, dict[str, np.ndarray]] = {}
     for file in sorted(images.iterdir()):
         if found := IMAGE.fullmatch(file.name):
@@ -136,7 +136,7 @@ def time_command(command: list[object], core: int, log: Path) -> float:
             stderr=file,
             env=environment,
         )
-        # The usage of this process with all children that it waited for, which `subprocess` does not tell.
+        # The usage of this process with all children that it waited for, which `subprocess` does not report.
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(map(str, command))} failed; see {log}")

@@ -178,7 +178,7 @@ def with_single_cells(folder: Path, threads: int) -> dict[str, float]:
 
 
 def with_pandas(folder: Path, threads: int, joined: bool) -> dict[str, float]:
-    """pycytominer with all cells in memory, from the chunks or the `joined` table; seconds a step."""
+    """pycytominer with all cells in memory, from the chunks or the `joined` table; seconds per step."""
     from pycytominer import aggregate, normalize
 
     pa.set_cpu_count(threads)

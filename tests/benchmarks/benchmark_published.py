@@ -1,4 +1,4 @@
-"""Time published pipelines on CPJUMP1 fields: CellProfiler as it is, and as the workflow runs it.
+"""Time published pipelines on CPJUMP1 fields: with stock CellProfiler, and as the workflow runs them.
 
     python tests/benchmarks/benchmark_published.py --cellprofiler ENVIRONMENT/bin/cellprofiler \\
         --images FOLDER --output FOLDER PIPELINE.cppipe [PIPELINE.cppipe ...]

@@ -3,7 +3,7 @@
     python tests/benchmarks/benchmark_report.py [PLATES]      51 plates: about five minutes
 
 The results are drawn (`tests/support/synthetic_report.py`): profiles with their provenance, 40 flags and nine
-pictures of 900 x 700 pixels a plate, grainy, so that they pack no better than real ones, and 12 conditions.
+pictures of 900 x 700 pixels per plate, grainy, so that they pack no better than real ones, and 12 conditions.
 Opening is measured by headless Chromium: the time from the start of loading to the end of the load event, and
 to the moment when the page has drawn its plots and its tables can be sorted.
 """
@@ -32,7 +32,7 @@ def open_page(page: Path) -> tuple[float, float]:
 
 
 def main(plates: int) -> None:
-    """Write the report of so many plates; print its size and its times."""
+    """Write the report of a number of plates; print its size and its times."""
     with tempfile.TemporaryDirectory() as folder:
         options = write_results(Path(folder), plates, pixels=(900, 700))
         wall, cpu = time.perf_counter(), time.process_time()

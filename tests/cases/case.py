@@ -11,7 +11,7 @@ A test declares the kind of input that it tests:
     )
     def test_a_plate_map_with_na(tmp_path): ...
 
-`says` is the message that a person gets; `...` stands for names and numbers. A test of a case that says
+`says` is the message that a person sees; `...` stands for names and numbers. A test of a case that says
 something returns the text in which the person finds it (the error's text, a log, the screen), and the
 decorator checks that the message is there. So the page can promise no message that no test has seen. The
 cases are in the modules of `tests/cases/`, by subject, or beside the code that they test.

@@ -22,7 +22,7 @@ def write_config(folder: Path, rows: list[list[str]], header: list[str] = HEADER
 
 
 def get_refusal(config: Path, *arguments: str) -> str:
-    """What Snakemake says of an experiment that it refuses before anything runs."""
+    """Snakemake's message about an experiment that it refuses before anything runs."""
     result = snakemake("--dry-run", *arguments, "--configfile", config, check=False)
     assert result.returncode, result.stdout
     assert "Traceback" not in result.stdout

@@ -44,7 +44,7 @@ def read(images, bad_sites="error", **how):
 
 
 def get_refusal(images, **how):
-    """What is said of a plate's images."""
+    """The messages about a plate's images."""
     with pytest.raises(InputError) as error:
         read(images, **how)
     return str(error.value)

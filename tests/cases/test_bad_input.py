@@ -241,7 +241,7 @@ def test_a_corrupt_single_cell_table_says_what_to_do(tmp_path, broken):
     comes_from="a block that was pasted below another one of its name",
     says="... has duplicate keys: benchmark.draws (lines 4 and 5), plates (lines 2 and 7). Only the "
     "last one would be used: combine them, or remove one.",
-    happens="nothing runs: YAML would keep the last one without a word",
+    happens="nothing runs: YAML would silently keep the last one",
 )
 def test_a_key_twice_is_refused(tmp_path):
     path = tmp_path / "config.yaml"

@@ -136,8 +136,8 @@ def test_one_table_without_its_last_line_end_is_cut_off(tables):
 
 @case(
     "cells",
-    kind="a first column with the number of each row, and a Macintosh's hidden files (._Image.csv)",
-    comes_from="pandas' to_csv, R's write.csv; drives and archives that a Macintosh wrote",
+    kind="a first column with the number of each row, and hidden macOS files (._Image.csv)",
+    comes_from="pandas' to_csv, R's write.csv; drives and archives written by macOS",
     happens="they are left alone",
 )
 def test_row_numbers_and_hidden_files(tables):

@@ -230,7 +230,7 @@ def test_a_corrupt_strip(tmp_path):
 
 @case(
     "images",
-    kind="an image of one kind whose name ends like another's (a TIFF file called .png), or has no ending",
+    kind="an image file with the extension of another format (a TIFF file called .png), or without one",
     comes_from="batch renaming; exports without an ending",
     says="is a TIFF file, which CellProfiler reads only if its name ends in .tif or .tiff; rename it",
     happens="the plate stops",
@@ -246,7 +246,7 @@ def test_a_name_that_ends_like_another_kind(tmp_path):
 
 
 def test_smaller_copies_of_an_image(tmp_path):
-    """A pyramid is read as its first image; where a thumbnail stands first, that would be the image."""
+    """A pyramid is read as its first image; if a thumbnail comes first, that would be the image."""
 
     def write(folder, *, first):
         folder.mkdir()

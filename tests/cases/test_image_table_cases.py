@@ -86,7 +86,7 @@ def test_other_names_of_columns(tmp_path, plate, site):
 
 @case(
     "images",
-    kind="a row of an image table without any file name, a well that no plate has",
+    kind="a row of an image table without any file name; a well that does not exist on any plate",
     comes_from="tables that list planned wells; typing errors",
     says="has rows without a file name: well A02 site 1. Write the names of their images into them, or "
     "remove these rows. ... t.csv (plate P1): `Z99` is not a well of a plate",
@@ -124,7 +124,7 @@ def test_columns_without_metadata_and_folders_as_urls(tmp_path):
 
 @case(
     "images",
-    kind="an image table whose column of wells and columns of rows and columns differ",
+    kind="an image table whose wells contradict its rows and columns",
     comes_from="a column that was sorted alone",
     says="the wells are read from Metadata_Well; in 1 of 2 rows, Metadata_Row and Metadata_Column are of "
     "another well (A02 is at B07)",

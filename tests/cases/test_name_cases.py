@@ -138,7 +138,7 @@ def test_separators_of_genes(write):
 
 @case(
     "tables",
-    kind="controls in other capitals: Negcon, NEGCON, dmso beside DMSO, TRUE beside True",
+    kind="controls with other capitalization: Negcon, NEGCON, dmso beside DMSO, TRUE beside True",
     comes_from="plate maps of several people; R writes TRUE, Python True",
     happens="they are negative controls, and not a kind of positive ones",
 )

@@ -132,8 +132,7 @@ def test_a_split_by_a_number():
     kind="identifiers of digits: 0012, 007 beside 7, 1E5 beside a clone 2F7, numbers of more than 15 digits",
     comes_from="barcodes and clone names",
     happens="they stay as they are written: a number has no zero before its digits, and exponents and "
-    "fractions are read as numbers only where every value of the column that begins as a number "
-    "is one",
+    "fractions are read as numbers only if every value of the column that begins like a number is one",
 )
 def test_identifiers_keep_their_spelling():
     same = ["0012", "007", "7", "1E5", "2F7", "1.10", "123456789012345678", "00.5", "BR1"]

@@ -116,7 +116,7 @@ def test_a_plate_for_two_rows_of_the_sheet(tmp_path, caplog):
     "profiles",
     kind="the plates in Metadata_Assay_Plate_Barcode, Metadata_Barcode or the like",
     comes_from="the Broad's older files",
-    happens="that column is used where it has the sample sheet's plate, and the log says so",
+    happens="that column is used if it has the sample sheet's plate, and the log says so",
 )
 @pytest.mark.parametrize(
     "name", ["Metadata_Assay_Plate_Barcode", "Metadata_Barcode", "Metadata_plate", "Plate", "barcode"]
@@ -269,7 +269,7 @@ def test_blanks_around_values(tmp_path, expected_profiles):
 
 
 def test_profiles_of_the_workflow_are_read_as_they_are(tmp_path):
-    """What a control is called may be a word for nothing: a file of the workflow was read once."""
+    """The name of a control may be a word for a missing value: a file of the workflow was read once."""
     table = make_profiles().assign(Metadata_control_type="untreated", Metadata_gene="NA (name)")
     write_profiles(table, tmp_path / "p.parquet", get_provenance({}, []))
     found = read_profiles(tmp_path / "p.parquet")

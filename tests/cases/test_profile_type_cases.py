@@ -102,7 +102,7 @@ def test_wells_in_an_index(tmp_path, expected_profiles):
 
 @case(
     "profiles",
-    kind="a column twice, of which pandas or R has numbered the second: Cells_AreaShape_Area.1",
+    kind="a duplicate column, which pandas or R numbered: Cells_AreaShape_Area.1",
     comes_from="a table with a column twice that was read and written again",
     says="the columns Cells_AreaShape_Area and Cells_AreaShape_Area.1 are the same. Keep one of them.",
     happens="the plate stops; a copy of metadata is left out, with a warning; features that do not vary stay",
@@ -147,7 +147,7 @@ def test_cells_without_a_feature(tmp_path, caplog):
 
 @case(
     "profiles",
-    kind="a file of DeepProfiler twice, in a copy of the folder or under two names; a name with two wells "
+    kind="a duplicate DeepProfiler file, in a copy of the folder or under two names; a name with two wells "
     "(P1_A01_1)",
     comes_from="backups inside the folder; names that begin with the plate",
     says="are both site 1 of well A01 of plate P1: keep one of them. ... its name has two possible wells, "
@@ -287,7 +287,7 @@ def test_features_with_separators_of_thousands(tmp_path):
     "profiles",
     kind="features that are True and False, in some wells neither",
     comes_from="own trial: one empty cell made text of a column that is read otherwise",
-    happens="they are 1 and 0, and missing where they are empty",
+    happens="they are 1 and 0, and missing if they are empty",
 )
 def test_features_that_are_true_or_false(tmp_path):
     table = make_profiles().assign(Cells_AreaShape_Round=[True, None, False, True, None, False])

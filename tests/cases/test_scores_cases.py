@@ -153,7 +153,7 @@ def test_a_feature_that_explodes(tmp_path):
 
 @case(
     "scores",
-    kind="a value far beyond all others in one well only",
+    kind="a value far beyond all others in a single well",
     comes_from="divisions by almost 0 in one well; its profile correlates with nothing",
     says="2 values far beyond all others, taken as missing: Pplate0 W00003 Cells_F7 (...)",
     happens="the value is missing, and the rules for missing values apply; strong but graded effects stay",
@@ -276,7 +276,7 @@ def test_wells_of_zeros_are_neither_reference_nor_replicate(tmp_path, caplog):
 
 @case(
     "scores",
-    kind="minimum_cells where the numbers of cells are not known, or above all of them",
+    kind="minimum_cells if the numbers of cells are not known, or all below it",
     comes_from="published profiles without a column of counts; a limit in cells per site",
     says="the number of cells is not known in 64 of 64 wells: minimum_cells leaves out none of them ... "
     "minimum_cells is 500, and no well has so many cells: the largest number is 240. Set it lower.",
@@ -288,14 +288,14 @@ def test_minimum_cells_without_cells(caplog):
     counts = np.arange(177, 241)
     with pytest.raises(InputError) as error:
         mark_few_cells(profiles.assign(Metadata_Count_Cells=counts), 500)
-    # a plate without any cell is told elsewhere
+    # a plate without any cell is reported elsewhere
     assert find_few_cells(mark_few_cells(profiles.assign(Metadata_Count_Cells=0), 500)).all()
     return f"{caplog.text} {error.value}"
 
 
 @case(
     "scores",
-    kind="perturbations whose names differ in capitals, blanks or dashes only",
+    kind="perturbations whose names differ only in capitalization, blanks or dashes",
     comes_from="plates that different people described",
     says="no perturbation has 2 replicates: nothing to score; spelled differently, and therefore not "
     "treated as one perturbation: P0000 and p0000, P0001 and p0001, P0002 and p0002 and 37 more",

@@ -104,7 +104,8 @@ def usual_field_limit():
     says="profiles.csv, line 3: a value holds 3 rows: 'y,3,4\\nP1,A03,z,5,6\\nP1,B01,w'...; close the "
     "quotation "
     "mark ... field larger than field limit (131072); close the quotation mark",
-    happens="the plate stops: the wells between the marks would be lost silently; the same in plate maps",
+    happens="the plate stops: the wells between the marks would be lost silently; the same applies to plate "
+    "maps",
 )
 def test_a_quotation_mark_swallows_no_well(tmp_path, usual_field_limit):
     good = write(tmp_path, ["P1,A01,x,1,2", 'P1,A02,"5"" y\nz",3,4'])

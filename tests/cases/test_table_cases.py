@@ -111,7 +111,7 @@ def annotated(plate_map, annotation=None, plate=PLATE):
     comes_from="plate maps that name the compound so, or the cells that were seeded",
     says="the plate map has a column ..., and so has the workflow or its sample sheet: theirs is "
     "Metadata_..., and the plate map's is kept as Metadata_plate_map_...",
-    happens="the sample sheet and the count of cells win; nothing is lost",
+    happens="the values of the sample sheet and the cell counts are used; nothing is lost",
 )
 @pytest.mark.parametrize(
     ("name", "taken"),
@@ -143,7 +143,7 @@ def test_a_column_that_says_what_the_sheet_says_is_not_a_clash(caplog):
     kind="an empty column of the plate map that the annotation has, too",
     comes_from="templates of plate maps with columns that nobody filled",
     says="the plate map's column pert_iname is empty: the annotation's values are used",
-    happens="the annotation's column is taken",
+    happens="the annotation's column is used",
 )
 def test_an_empty_column_hides_nothing(caplog):
     wells = {"well": ["A01", "A02", "A03"], "broad_sample": ["x", "y", "x"], "pert_iname": ""}
@@ -157,7 +157,7 @@ def test_an_empty_column_hides_nothing(caplog):
     kind="a column that plate map and annotation both have",
     comes_from="plate maps that were exported together with the annotation",
     says="plate map and annotation have a column gene: the plate map's is used",
-    happens="the plate map's column is taken",
+    happens="the plate map's column is used",
 )
 def test_a_column_of_both_is_the_plate_maps(caplog):
     wells = {"well": ["A01", "A02", "A03"], "broad_sample": ["x", "y", "x"], "gene": ["G1", "", "G1"]}
@@ -232,7 +232,7 @@ def test_a_sheet_that_says_otherwise_than_the_profiles_wins_and_is_named(write, 
 
 @case(
     "tables",
-    kind="titles above the names of the columns; row and column of the wells in each other's column",
+    kind="titles above the header; rows and columns of the wells exchanged",
     comes_from="spreadsheets with merged cells; layouts that were written by hand",
     says="line 2: 3 values for 1 columns. Line 3 seems to name the columns (row, column, broad_sample): "
     "remove the lines above it. ... Row `1` and column `A` are not a valid well: a row is a letter or its "
@@ -251,12 +251,13 @@ def test_titles_and_swapped_columns(write):
 
 @case(
     "tables",
-    kind="two columns of wells that differ, in a plate map or in profiles; another plate's plate map",
+    kind="two columns of wells that contradict each other, in a plate map or in profiles; a plate map of "
+    "another plate",
     comes_from="tables with the wells of the library's plate, too; a plate map of the next plate",
     says="the wells are read from well_position; rows with another well in Well: 2 of 3 (B02 instead of A02 "
     "in row 3) ... rows with another well in Row and Column: 1 of 3 (B02 instead of A02 in row 3) ... its "
     "column Plate names P2, and it is used for P1",
-    happens="a warning before anything runs says which column counts",
+    happens="a warning before anything runs says which column is used",
 )
 def test_tables_that_contradict_themselves(write, caplog):
     names = ("Metadata_Plate", "well_position", "Well", "Row", "Column", "broad_sample")

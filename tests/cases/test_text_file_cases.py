@@ -24,7 +24,7 @@ def read(path, content) -> list[list[str]]:
 
 
 def get_refusal(path, content) -> str:
-    """What is said of a plate map with this content."""
+    """The messages about a plate map with this content."""
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(InputError) as error:
         read_plate_map(path)
@@ -33,7 +33,7 @@ def get_refusal(path, content) -> str:
 
 @case(
     "tables",
-    kind="UTF-16 or UTF-32 with or without a byte-order mark, line ends of an old Macintosh, a table "
+    kind="UTF-16 or UTF-32 with or without a byte-order mark, line ends of old Mac programs, a table "
     "compressed by "
     "gzip or not, whatever its name ends in",
     comes_from="PowerShell and SQL Server write UTF-16 without a mark; files that were renamed or unpacked",
@@ -210,7 +210,7 @@ def test_wells_in_other_spellings(write):
     comes_from="spreadsheets of other languages",
     says="dose has 1,5, 1,000, which are not read as numbers: write decimal points, and no separators of "
     "thousands",
-    happens="a warning before anything runs; they are read as decimal commas where a value begins with `0,`",
+    happens="a warning before anything runs; they are read as decimal commas if a value begins with `0,`",
 )
 def test_commas_in_doses(write):
     from lib.suspects import find_suspects

@@ -5,7 +5,7 @@
     python tests/cluster/experiment.py default FOLDER    the default experiment
 
 The plates that start with images are divided into two chunks, so that there is more than one job of
-CellProfiler a plate. Prints the config file.
+CellProfiler per plate. Prints the config file.
 """
 
 import shutil

@@ -70,7 +70,7 @@ def conditions(plates: list[dict[str, str]]) -> dict[str, str]:
 
 
 def metadata(path: str, delimiter: str) -> list[dict[str, str]]:
-    """A table of the paper's metadata, or a skipped test where it is not at hand."""
+    """A table of the paper's metadata, or a skipped test if it is not available."""
     if not METADATA.is_dir():
         pytest.skip(f"the published metadata are not at {METADATA}")
     with (METADATA / path).open(newline="") as lines:
@@ -103,7 +103,7 @@ def test_the_benchmark_follows_the_papers_rule(every):
 def test_every_column_is_as_published(every):
     published = [row for row in metadata("experiment-metadata.tsv", "\t") if row["Batch"] == BATCH]
     expected = {
-        # An anomaly of `none` is a word for nothing, which is read as an empty cell.
+        # An anomaly of `none` is a word for a missing value, which is read as an empty cell.
         row["Assay_Plate_Barcode"]: {
             name: row[theirs].replace("none", "") for name, theirs in PUBLISHED.items()
         }

@@ -1,4 +1,4 @@
-"""Published data without faults get no message: neither before a run, nor while it runs, nor at its end.
+"""Published data without faults cause no message: neither before a run, nor during it, nor at its end.
 
 The real images have the same test in `test_bbbc013.py` and `test_cpjump1_fields.py`.
 """

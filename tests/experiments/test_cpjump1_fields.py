@@ -106,7 +106,7 @@ def test_features_and_images(tables, shared):
     images = tables["Image"].sort("ImageNumber")
     assert images["Metadata_Well"].to_list() == FIELDS
     theirs = pl.read_parquet(shared / "cpjump1" / "stock_output" / "Image.parquet")
-    # The reference kept outlines; the generated pipeline does so when asked.
+    # The reference kept outlines; the generated pipeline does so if the config says so.
     outlines = {"FileName_CellOutlines", "FileName_NucleiOutlines"}
     assert set(theirs.columns) - set(images.columns) == outlines
     for column in ("Count_Cells", "Group_Number", "Threshold_FinalThreshold_Nuclei", "MD5Digest_OrigDNA"):

@@ -195,7 +195,7 @@ def test_the_gate_waits_for_a_persons_yes(tmp_path):
 
 
 def test_flagged_sites_are_left_out_where_the_config_says_so(config, results):
-    """Wells keep their row; how many sites are missing is told in the profiles and in their provenance."""
+    """Wells keep their row; the profiles and their provenance record how many sites are missing."""
     profiles = config.parent / "results/workspace/profiles/simulated/FAULTY"
     with_all = read_profiles(profiles / "FAULTY.parquet").set_index("Metadata_Well")
     arguments = ("--configfile", config, "--config", "only=FAULTY")

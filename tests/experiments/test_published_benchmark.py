@@ -97,7 +97,7 @@ def test_the_published_79_1_is_what_a_null_of_1000_draws_gives(selected_on_each_
     assert low <= published + 1e-9 <= high
     assert 79.5 < paper.mean() < 80.3
     assert (paper <= published + 1e-9).mean() > 0.03, "about one null in twenty gives 79.1 or less"
-    # a null of 10,000 draws does not depend on the seed any more: 244 of 306, here and there one more
+    # a null of 10,000 draws does not depend on the seed any more: 244 of 306, occasionally one more
     ours = scores_of_nulls(selected_on_each_plate, 10_000, 100)
     assert np.median(ours) == pytest.approx(100 * 244 / 306)
     assert np.abs(ours - 79.1).max() < 1.0
@@ -127,7 +127,7 @@ def test_replicability_equals_the_published_average_precision(condition):
     published = pd.read_csv(CPJUMP1 / "published" / "cellprofiler_replicability_ap.csv")
     of_condition = published.query("Modality == 'compound' and Cell == 'U2OS' and time == 'long'")
     assert row["mean_average_precision"] == pytest.approx(0.496076, abs=1e-6)
-    # the published rows carry no names; they stand in the order of the compounds' identifiers
+    # the published rows have no names; they are in the order of the compounds' identifiers
     np.testing.assert_allclose(
         table["average_precision_above_random"], of_condition["ap"].to_numpy(), rtol=0, atol=1e-9
     )

@@ -44,7 +44,7 @@ def u2os(shared: Path) -> pd.DataFrame:
 def bbbc021(shared: Path) -> pd.DataFrame:
     """The wells of BBBC021's 55 plates."""
     table = read_profiles(next((shared / "bbbc021_profiles").glob("*per_well_mean.csv.gz")))
-    # the content of the wells stands elsewhere; wells at one position serve as a group
+    # the content of the wells is in another file; wells at one position serve as a group
     return table.assign(**{GROUP: table["Metadata_Well"], "Metadata_Batch": "B", "Metadata_control_type": ""})
 
 

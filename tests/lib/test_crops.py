@@ -31,7 +31,7 @@ SMALL = Settings(channels=["DNA", "ER"], size=8, box=8, fixed=(0, 1))
 
 
 def cell_table(path, rows, **more):
-    """A single-cell table of (well, site, image number, object number, x, y), 3 rows a row group."""
+    """A single-cell table of (well, site, image number, object number, x, y), 3 rows per row group."""
     names = ("Well", "Site", "ImageNumber", "ObjectNumber")
     table = {f"Metadata_{name}": [row[at] for row in rows] for at, name in enumerate(names)}
     table |= {"Metadata_Plate": ["P"] * len(rows)}

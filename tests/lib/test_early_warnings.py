@@ -152,7 +152,7 @@ def test_negative_controls_without_images_get_a_warning(tmp_path):
 
 
 def test_several_names_of_negative_controls_are_found_with_images(tmp_path):
-    """Two names, in other capitals: none of the controls is said to lack images."""
+    """Two names, in other capitals: no warning says that a control lacks images."""
     write_images(tmp_path / "i", ["A01", "A02", "A03", "B01"])
     config = {"controls": {"negcon": ["mock", "DMSO"]}, "images": {"pattern": "imagexpress"}}
     assert get_problems(tmp_path, known=KNOWN.replace("negcon", "Mock"), **config) == []

@@ -194,7 +194,7 @@ def test_label_images_of_other_plates_in_one_folder(found, tmp_path):
         find_label_files(found, labels, tmp_path / "images", 2, "P1")
     write(tmp_path / "masks" / "P1_A01_f1.tif", draw())
     files, faults = find_label_files(found, labels, tmp_path / "images", 2, "P1")
-    # A well of another plate does not stand for the one that is missing.
+    # A well of another plate does not replace the one that is missing.
     assert list(files["Nuclei"]) == [("A01", "1")]
     assert [(fault.well, fault.site) for fault in faults] == [("A01", "2"), ("B12", "1")]
 

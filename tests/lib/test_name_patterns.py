@@ -1,4 +1,4 @@
-"""File names of many kinds: the pattern is guessed, and says of each name what it is."""
+"""File names of many kinds: the pattern is guessed, and identifies each name."""
 
 import re
 from itertools import product
@@ -282,7 +282,7 @@ def test_other_files_do_not_disturb():
         ["IMG_0001.tif", "IMG_0002.tif", "photo.tif"],
         ["1.tif", "2.tif"],
         ["a.tif"],
-        # Wells that are counted: W14 is no well of a plate, and neither is J15 of Leica's names.
+        # Wells that are counted: W14 is not a well of a plate, and neither is J15 in Leica's names.
         names("W{n}F{s:03d}T0001Z00C{w}.tif", n=range(1, 15), s=(1, 2), w=(1, 2)),
         [f"image--U0{c}--V0{r}--J15--X0{s}--C0{w}.tif" for c, r, s, w in product("01", repeat=4)],
     ],

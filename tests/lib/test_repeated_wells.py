@@ -21,7 +21,7 @@ def test_copies_are_named_and_others_are_not():
     message = "2 wells have exactly the values of another well, as if one was copied: P1 B = P2 C"
     assert describe_repeated(metadata, values) == [message]
     assert COPIED.match(message)[0] == "2 wells have exactly the values of another well"
-    # The same sum in another order is not the same profile; wells of one value are told elsewhere.
+    # The same sum in another order is not the same profile; wells of one value are reported elsewhere.
     values[6] = values[1][::-1]
     values[[0, 7]] = 3.0
     assert describe_repeated(metadata, values) == []

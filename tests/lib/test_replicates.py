@@ -29,7 +29,7 @@ def test_median_of_a_hand_computed_group():
 
 
 def test_all_ways_to_compute_correlations_agree(monkeypatch):
-    """All at once, only those that are asked for, and block by block for a large set."""
+    """All at once, only those that are requested, and block by block for a large set."""
     values = np.random.default_rng(0).normal(size=(60, 7))
     sets = np.array([np.random.default_rng(i).permutation(60)[:40] for i in range(5)])
     expected = [compute_median_directly(values[rows]) for rows in sets]
@@ -75,7 +75,7 @@ def test_single_precision_stays_single_in_memory(tmp_path, monkeypatch):
 
 
 def test_controls_as_other_projects_mark_them():
-    """`trt` is a treatment, and a column of names marks the negative controls alone."""
+    """`trt` is a treatment, and a column of names marks only the negative controls."""
     controls = {"column": "pert_type", "negcon": "DMSO"}
     table = pd.DataFrame({"Metadata_pert_type": ["DMSO", "trt", "poscon", "", None]})
     found = mark_controls(table, controls)["Metadata_control_type"].fillna("").tolist()

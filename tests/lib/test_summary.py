@@ -43,7 +43,7 @@ def test_a_plate_is_complete_when_each_stage_is_there(tmp_path):
 
 
 def test_a_target_of_ones_own_may_leave_out_stages(tmp_path):
-    """The last stage that was made is told, with those before it that were not; joint ones count too."""
+    """The last stage that was made is reported, with those before it that were not; joint ones count too."""
     touch(tmp_path, "single_cells", "aggregated", "normalized")
     assert get_state(STAGES, tmp_path) == "reached normalized, without augmented"
     joint = {"selected": "selected.parquet", "jump": "jump.parquet"}

@@ -1,4 +1,4 @@
-"""The Methods paragraph: it says what was done, in the words of a paper, and no more."""
+"""The Methods paragraph: it says what was done, in the words of a paper, and nothing else."""
 
 import json
 import re

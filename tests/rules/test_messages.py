@@ -1,4 +1,4 @@
-"""What a run shows at its end, however little of Snakemake's own messages the user wants to see."""
+"""What a run shows at its end, however few of Snakemake's own messages the user wants to see."""
 
 import pytest
 

@@ -28,6 +28,6 @@ EXPECTED = (
 
 
 def find_unexpected_lines(output: str) -> list[str]:
-    """Return the lines of a whole run that tell neither progress nor results, such as warnings."""
+    """Return the lines of a run that report neither progress nor results, such as warnings."""
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     return [line for line in lines if not any(re.fullmatch(form, line) for form in EXPECTED)]

@@ -1,4 +1,4 @@
-"""Well position and cell count: what is planted is taken out, by hand and in simulated plates."""
+"""Well position and cell count: what is planted is removed, by hand and in simulated plates."""
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def test_positions_of_controls_are_not_counted_and_few_others_are_named(caplog):
     ]
     raw = pd.concat(tables, ignore_index=True)
     control = raw["Metadata_control_type"] == "negcon"
-    # the controls stand at places of their own on every plate
+    # the controls are at other positions on every plate
     raw.loc[control, "Metadata_Well"] = [f"X{n:02d}" for n in range(30)] * 16
     out = correct_well_position(raw, GROUP, fewest=2)
     assert len(out) == len(raw)
