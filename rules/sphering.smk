@@ -1,4 +1,4 @@
-# Sphered profiles: the sphering is fitted once per condition, then each plate is sphered by it.
+# Sphered profiles: the sphering is fitted once per condition, then each plate is sphered with it.
 
 
 def get_replicate_set(

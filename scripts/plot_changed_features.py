@@ -56,7 +56,7 @@ def choose_drawn_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the columns that are drawn, and how many of how many compartments and columns these are.
 
     Features that are a group of their own share one panel. Of too many panels and columns, those with the
-    largest value of any perturbation are chosen; nothing is said of what is complete.
+    largest value of any perturbation are chosen; nothing is returned for what is complete.
     """
     keys = [(ONE_BY_ONE, name, channel) if family == "" else (name, family, channel)
             for name, family, channel in table.columns]  # fmt: skip

@@ -98,7 +98,7 @@ def modules(tmp_path_factory, cellprofiler_environment) -> dict[str, str]:
 
 @pytest.fixture
 def written(tmp_path, cellprofiler_environment):
-    """Write a pipeline of some modules' text, have the copy made, and give its modules; or what is said."""
+    """Write a pipeline of some modules' text, have the copy made, and return its modules, or the error."""
 
     def write(
         *blocks: str, seed: str = "1", objects: dict | None = None, plugins: Path | None = None

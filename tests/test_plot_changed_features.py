@@ -67,8 +67,8 @@ def test_the_figure_can_be_read_whatever_is_drawn(tmp_path, monkeypatch, kind, p
     assert len(pd.read_csv(outputs["numbers"])) == groups * (perturbations + 1)
     most = plot_changed_features.MOST_ROWS // (6 if kind == "20 compartments" else 1)
     shown = min(perturbations, drawn, most)
-    said = f"the {shown} most changed of {perturbations} perturbations" in titles[0]
-    assert said == (shown < perturbations)
+    is_stated = f"the {shown} most changed of {perturbations} perturbations" in titles[0]
+    assert is_stated == (shown < perturbations)
     shares = {"components": "60 of 400", "own columns": "60 of 100", "100 channels": "60 of 200"}
     shares["20 compartments"] = "6 of 20 compartments"
     assert (" of " in titles[0].split("perturbations")[-1]) == (kind in shares)

@@ -38,9 +38,9 @@ def find_nearest_name(name, known, cutoff=0.6):
 # Why writing to the disk fails, by error number.
 REFUSED = {
     errno.ENOSPC: "the disk is full. Free space",
-    errno.EDQUOT: "your quota of the disk is used up. Free space",
-    errno.EFBIG: "the file grew beyond the size that is allowed (ulimit -f). Raise the limit",
-    errno.EROFS: "the disk is read-only. Mount it so that it can be written",
+    errno.EDQUOT: "your disk quota is used up. Free space",
+    errno.EFBIG: "the file grew beyond the largest size that is allowed (ulimit -f). Raise the limit",
+    errno.EROFS: "the disk is read-only. Mount it with write access",
     errno.EACCES: "you have no permission. Ask for it",
     errno.EPERM: "you have no permission. Ask for it",
 }

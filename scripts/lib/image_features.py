@@ -55,7 +55,7 @@ def summarize_images(
     if not columns:
         raise InputError(
             f"{image} has no measurement of entire images (such as Intensity_MeanIntensity_DNA), which "
-            "image_features asks for: set it to false, or measure images."
+            "image_features requires: set it to false, or measure images."
         )
     table = pq.read_table(image, columns=["Metadata_Well", *columns.values()]).to_pandas()
     table = table if kept is None else table[kept]

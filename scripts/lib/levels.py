@@ -207,9 +207,9 @@ def set_up(level: Level, config: Mapping[str, Any]) -> Level:
 
 
 def is_selection_requested(level: Level, config: Mapping[str, Any]) -> bool:
-    """Return whether the config asks for features to be selected over the plates of a level.
+    """Return whether the config requests features to be selected over the plates of a level.
 
-    Without `feature_select.over`, it asks for the levels that it names: those that are scored, sphered or
+    Without `feature_select.over`, it requests the levels that it names: those that are scored, sphered or
     exported, those that chains start from, and the one whose features normalized cells have.
     """
     if (over := config["feature_select"]["over"]) is not None:

@@ -9,7 +9,7 @@ AXES = "TCZ"
 
 
 class UnsuitableImageError(ValueError):
-    """A file that opens, but does not hold the image that is asked for; the message continues its name."""
+    """A file that opens, but does not hold the requested image; the message continues its name."""
 
 
 @dataclass(frozen=True)

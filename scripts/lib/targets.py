@@ -232,7 +232,7 @@ def get_chain_table(experiment: Experiment, plate: Plate, level: Level) -> str:
 
 
 def get_consensus_targets(experiment: Experiment) -> list[str]:
-    """Return the consensus profiles of each condition, if the config asks for any."""
+    """Return the consensus profiles of each condition, if the config requests any."""
     return [
         place("consensus", feature_set=feature_set, condition=condition, operation=operation)
         for operation in experiment.config["consensus"]

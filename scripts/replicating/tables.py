@@ -167,7 +167,7 @@ def write_message(
     minimum_replicates
         The fewest replicates that the config allows.
     null_size
-        The number of wells per set that the config asks for.
+        The number of wells per set that the config requests.
     """
     sizes, enough, largest = perturbations.sizes, perturbations.enough, perturbations.largest_set
     if not enough.any():

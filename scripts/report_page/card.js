@@ -2,7 +2,7 @@
 
 const CELLS = 6; // wells whose example cells the card shows
 const FAMILIES = 40; // rows of the plot of what changed
-const NOT_SCORES = ["name", "pert_iname", "gene", "target", "control_type"]; // which the card tells under "About"
+const NOT_SCORES = ["name", "pert_iname", "gene", "target", "control_type"]; // which the card shows under "About"
 const ARROWS = { up: "▲ up", down: "▼ down", mixed: "mixed" };
 
 // The wells of a perturbation on every plate: pairs of a plate and the number of the well.
@@ -137,9 +137,9 @@ function matchesTable(name) {
 function drawChanges(place, scores, name) {
   const known = scores.filter(([, data]) => data.changes && data.changes.perturbations[name]);
   if (!known.length) { place.replaceChildren(h("p", { class: "quiet" }, "Not computed for this perturbation (it takes two replicates).")); return; }
-  const told = known.find(([, data]) => data.changes.groups.length > 1);
-  if (!told) { place.replaceChildren(h("p", { class: "quiet" }, "These features are components, or have names that do not say what was measured.")); return; }
-  const [condition, { changes }] = told;
+  const grouped = known.find(([, data]) => data.changes.groups.length > 1);
+  if (!grouped) { place.replaceChildren(h("p", { class: "quiet" }, "These features are components, or have names that do not say what was measured.")); return; }
+  const [condition, { changes }] = grouped;
   if (scores.length > 1) place.before(h("p", { class: "quiet" }, conditionLabel(condition)));
   // A feature that is a group of its own has a row with its name; of many rows, those that changed most are drawn.
   let rows = changes.groups.map(([compartment, family, channel, features], i) => ({ compartment: family ? compartment : "features", family: family || compartment, channel, features, value: changes.perturbations[name][i] }));

@@ -115,20 +115,20 @@ function wordsOf(plate, well) {
 const isFound = (plate, well, wanted) => wanted.every((word) => wordsOf(plate, well).includes(word));
 const splitWords = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);
 
-// What hovering over a well tells: the titles, and their values as t0, t1, ...
-function tellWell(plate, well, measure) {
-  const told = { Well: `${plate.wells[well]}, plate ${plateLabel(plate)}`, Content: shortText(plate.name[well] || treatmentOf(plate, well) || "–") };
-  for (const name of ["gene", "control type"]) if (plate.text[name]) told[name[0].toUpperCase() + name.slice(1)] = decode(plate.text[name], well) || "–";
-  for (const name of ["Cells", "Distance to controls", "Replicate correlation (median)"]) if (plate.measures[name]) told[name] = asText(plate.measures[name][well]);
-  if (measure) told[shortText(measure.name)] = asText(measure.of(plate, well));
+// What hovering over a well shows: the titles, and their values as t0, t1, ...
+function describeWell(plate, well, measure) {
+  const tooltip = { Well: `${plate.wells[well]}, plate ${plateLabel(plate)}`, Content: shortText(plate.name[well] || treatmentOf(plate, well) || "–") };
+  for (const name of ["gene", "control type"]) if (plate.text[name]) tooltip[name[0].toUpperCase() + name.slice(1)] = decode(plate.text[name], well) || "–";
+  for (const name of ["Cells", "Distance to controls", "Replicate correlation (median)"]) if (plate.measures[name]) tooltip[name] = asText(plate.measures[name][well]);
+  if (measure) tooltip[shortText(measure.name)] = asText(measure.of(plate, well));
   const flags = plate.flags[plate.wells[well]];
-  if (flags) told.Flags = shortText(flags.map(flagKind).join(", "), 120);
-  return told;
+  if (flags) tooltip.Flags = shortText(flags.map(flagKind).join(", "), 120);
+  return tooltip;
 }
 
-function withTold(rows, told) {
-  const titles = [...new Set(told.flatMap((each) => Object.keys(each)))];
-  rows.forEach((row, i) => titles.forEach((title, t) => { row[`t${t}`] = told[i][title] === undefined ? "–" : told[i][title]; }));
+function addTooltips(rows, tooltips) {
+  const titles = [...new Set(tooltips.flatMap((each) => Object.keys(each)))];
+  rows.forEach((row, i) => titles.forEach((title, t) => { row[`t${t}`] = tooltips[i][title] === undefined ? "–" : tooltips[i][title]; }));
   return titles;
 }
 

@@ -62,7 +62,7 @@ function buildPlates(root) {
         found += !faded; total += 1;
         return { well: name, row: letters, column: Number(number), value, flagged: Boolean(plate.flags[name]), faded };
       });
-      const titles = withTold(rows, plate.wells.map((_, well) => tellWell(plate, well, measure)));
+      const titles = addTooltips(rows, plate.wells.map((_, well) => describeWell(plate, well, measure)));
       const place = h("div", { class: "chart", tabindex: "0", role: "application", "aria-label": `Plate ${plateLabel(plate)} colored by ${measure.name}; arrow keys choose a well, Enter opens it`, "data-name": `plate_${plate.plate}` });
       charts.append(h("figure", { class: "plate-chart" }, h("figcaption", {}, h("strong", {}, plateLabel(plate)), ` ${measure.name}`), place));
       const view = await draw(place, plateSpec(rows, plate.size, measure, all, titles, width, narrow), (datum) => { if (datum.well) openWell(plate.id, datum.well); });
@@ -85,7 +85,7 @@ function buildPlates(root) {
       const well = plate.wells.indexOf(name);
       if (well >= 0) {
         view.signal("chosen", name).runAsync();
-        status.textContent = Object.entries(tellWell(plate, well, measure)).map(([key, value]) => `${key}: ${value}`).join("; ");
+        status.textContent = Object.entries(describeWell(plate, well, measure)).map(([key, value]) => `${key}: ${value}`).join("; ");
         return;
       }
     }

@@ -57,13 +57,13 @@ function buildProfiles(root) {
     const width = Math.max(280, Math.min(620, map.parentElement.clientWidth - 10));
     if (data.points && state.map) {
       const [x, y] = state.map.split("/");
-      const rows = [], told = [];
+      const rows = [], tooltips = [];
       data.points.plate.forEach((identifier, i) => {
         const plate = getBlock(identifier);
         const well = plate ? plate.wells.indexOf(data.points.well[i]) : -1;
         if (well < 0) return;
         rows.push({ plate: identifier, well: plate.wells[well], x: data.points.axes[x][i], y: data.points.axes[y][i], value: measure.of(plate, well), faded: wanted.length > 0 && !isFound(plate, well, wanted) });
-        told.push({ ...tellWell(plate, well), [shortText(measure.name)]: asText(measure.of(plate, well)) });
+        tooltips.push({ ...describeWell(plate, well), [shortText(measure.name)]: asText(measure.of(plate, well)) });
       });
       if (measure.kind !== "number") {
         const names = nameClasses(rows.map((row) => row.value));
@@ -74,7 +74,7 @@ function buildProfiles(root) {
       const there = data.plates.map(getBlock).filter(Boolean).length, all = data.plates.length;
       const onPlates = there < all ? ` on the ${there.toLocaleString("en")} of ${all.toLocaleString("en")} plates that this page has` : "";
       share.textContent = rows.length < every || onPlates ? ` (${rows.length.toLocaleString("en")} of ${every.toLocaleString("en")}${onPlates})` : "";
-      const titles = withTold(rows, told);
+      const titles = addTooltips(rows, tooltips);
       const explained = (axis) => (data.shares[axis] ? `${axis} (${(100 * data.shares[axis]).toFixed(1)} %)` : axis.replace("UMAP", "UMAP "));
       await draw(map, mapSpec(rows, [explained(x), explained(y)], measure, titles, width), (datum) => { if (datum.plate) openWell(datum.plate, datum.well); });
     } else map.replaceChildren(h("p", { class: "quiet" }, "This condition has no map of its wells."));
@@ -86,7 +86,7 @@ function buildProfiles(root) {
     ranked.textContent = partial ? ` (${scored.length.toLocaleString("en")} of ${partial.scored.toLocaleString("en")})` : "";
     if (scored.length) {
       const points = scored.map((row, i) => ({ name: row.name, rank: partial ? partial.ranks[i] : i + 1, x: row["Replicate correlation (median)"], threshold: row.Threshold, kind: row.Replicating === "yes" ? "Replicating" : "Not replicating", faded: wanted.length > 0 && !matches(row) }));
-      const titles = withTold(points, scored.map((row) => ({ Perturbation: shortText(row.name), ...Object.fromEntries(Object.entries(row).filter(([key]) => key !== "name").map(([key, value]) => [key, shortText(asText(value))])) })));
+      const titles = addTooltips(points, scored.map((row) => ({ Perturbation: shortText(row.name), ...Object.fromEntries(Object.entries(row).filter(([key]) => key !== "name").map(([key, value]) => [key, shortText(asText(value))])) })));
       const sum = data.null ? data.null.counts.reduce((a, b) => a + b, 0) : 1;
       const bars = data.null ? data.null.counts.map((count, i) => ({ from: data.null.edges[i], to: data.null.edges[i + 1], share: (100 * count) / sum })) : [];
       await draw(ranks, nullSpec(bars, points, titles, width - 110), (datum) => { if (datum.name) openCard(datum.name); });
@@ -107,9 +107,9 @@ async function buildScores() {
     for (const { title, unit, chance, rows } of charts) {
       const place = h("div", { class: "chart", "data-name": figure.dataset.score });
       places.append(h("p", { class: "table-title" }, title), place);
-      const told = rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key[0].toUpperCase() + key.slice(1), asText(value)])));
+      const tooltips = rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key[0].toUpperCase() + key.slice(1), asText(value)])));
       const bars = rows.map((row) => ({ label: row.condition, set: row["feature set"] || "", x: row.score, low: row["sampling low"], high: row["sampling high"], published: row.published }));
-      const titles = withTold(bars, told);
+      const titles = addTooltips(bars, tooltips);
       await draw(place, scoreSpec(bars, titles, unit === "%" ? "% above the null; line: 95 % interval (other perturbations)" : title, chance, unit === "%", Math.max(260, Math.min(900, figure.clientWidth - 40))));
     }
     if (charts.length) figure.querySelector(":scope > a").hidden = true;

@@ -77,7 +77,7 @@ def case(
     happens
         What Platewise does with it.
     says
-        The message, `...` for what varies; empty where nothing needs to be said.
+        The message, `...` for what varies; empty if nothing is reported.
     """
     assert area in AREAS, f"{area} is not one of {', '.join(AREAS)}"
     assert kind
@@ -89,15 +89,15 @@ def case(
         def checked(*arguments: object, **named: object) -> None:
             message = test(*arguments, **named)
             if says:
-                assert isinstance(message, str), "a test of a case that says something returns what is said"
-                assert is_told(says, message), f"no such message: {says}\ntext: {message}"
+                assert isinstance(message, str), "a test of a case that says something returns its message"
+                assert has_message(says, message), f"no such message: {says}\ntext: {message}"
 
         return checked
 
     return declare
 
 
-def is_told(says: str, message: str) -> bool:
+def has_message(says: str, message: str) -> bool:
     """Whether a message is in a text; `...` in it stands for anything, and line ends count as blanks."""
     parts = [re.escape(" ".join(part.split())) for part in says.split("...")]
     return bool(re.search(".*?".join(parts), " ".join(message.split())))

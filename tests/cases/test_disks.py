@@ -60,7 +60,7 @@ def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    assert "the file grew beyond the size that is allowed" in done.stderr
+    assert "the file grew beyond the largest size that is allowed" in done.stderr
     assert "No incomplete file was left: start again" in done.stderr
     assert "Traceback" not in done.stderr
     assert (tmp_path / "P1.parquet").read_text() == "from an earlier run"

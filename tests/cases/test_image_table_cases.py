@@ -133,14 +133,14 @@ def test_columns_without_metadata_and_folders_as_urls(tmp_path):
 def test_two_wells_in_a_row(tmp_path, caplog):
     TABLE.assign(Metadata_Row=[1, 2], Metadata_Col=[1, 7]).to_csv(tmp_path / "t.csv", index=False)
     assert [well for well, *_ in read(tmp_path / "t.csv")] == ["A01", "A02"]
-    said = caplog.text
+    messages = caplog.text
     caplog.clear()
     # Rows and columns that are counted from 0 are not those of a well.
     for rows, columns in (([1, 1], [1, 2]), ([0, 0], [0, 1]), (["A", "A"], ["01", "02"]), ([2, 2], [3, 4])):
         TABLE.assign(Metadata_Row=rows, Metadata_Col=columns).to_csv(tmp_path / "t.csv", index=False)
         read(tmp_path / "t.csv")
     assert caplog.text == ""
-    return said
+    return messages
 
 
 @case(

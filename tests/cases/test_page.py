@@ -2,7 +2,7 @@
 
 import pytest
 
-from cases.case import AREAS, case, declared_cases, is_told, names_of_tests
+from cases.case import AREAS, case, declared_cases, has_message, names_of_tests
 from cases.write_page import PAGE, page, rows_of_page
 
 pytestmark = pytest.mark.unit
@@ -34,11 +34,11 @@ def test_a_case_fails_where_its_message_is_not_reported():
     assert declare("well ... is not")(lambda: "plate P, well\nA99 is not a well")() is None
     with pytest.raises(AssertionError, match="no such message: well"):
         declare("well ... is not")(lambda: "well A99 is")()
-    with pytest.raises(AssertionError, match="returns what is said"):
+    with pytest.raises(AssertionError, match="returns its message"):
         declare("well ... is not")(lambda: None)()
     assert declare("")(lambda: None)() is None
 
 
 def test_a_message_is_found_whatever_the_names():
-    assert is_told("no (a+b) in ... `x`", "there is no (a+b)  in\n file `x`")
-    assert not is_told("no a in ... x", "no a in y")
+    assert has_message("no (a+b) in ... `x`", "there is no (a+b)  in\n file `x`")
+    assert not has_message("no a in ... x", "no a in y")

@@ -92,7 +92,7 @@ def test_a_function_is_found_by_the_channel_however_it_is_written(tmp_path):
 
 @pytest.fixture
 def write(tmp_path, cellprofiler_environment):
-    """Write an illumination pipeline, generated or the copy of a user's; gives its file and what is said."""
+    """Write an illumination pipeline, generated or the copy of a user's; returns its file and the log."""
 
     def run(name: str, own: Path | None = None) -> tuple[Path, str]:
         channels = [{"name": channel, "image": channel} for channel in CHANNELS]

@@ -44,21 +44,23 @@ def make_exporter(*tables: SimpleNamespace, everything: str = "No") -> SimpleNam
 
 
 def test_tables_get_the_names_of_their_objects_and_files_of_their_own():
-    said = []
+    reported = []
     named = make_table("Image", r"\g<Batch>_\g<Plate>.csv", automatic="No")
     right = make_table("Nuclei", "Nuclei.csv", automatic="No")
     joined = make_table("Cells", together="Yes")
-    name_tables(make_exporter(named, right, joined), said.append)
+    name_tables(make_exporter(named, right, joined), reported.append)
     assert named.wants_automatic_file_name.value
     assert not right.wants_automatic_file_name.value
     assert not joined.previous_file.value
-    assert said == [
+    assert reported == [
         r"names the table of Image Image.csv, not \g<Batch>_\g<Plate>.csv",
         "writes a table of Cells of its own",
     ]
     # If all tables are written, the list is not used.
-    name_tables(make_exporter(make_table("Image", "x.csv", automatic="No"), everything="Yes"), said.append)
-    assert len(said) == 2
+    name_tables(
+        make_exporter(make_table("Image", "x.csv", automatic="No"), everything="Yes"), reported.append
+    )
+    assert len(reported) == 2
 
 
 def test_tables_that_no_module_writes_are_added_to_the_last():

@@ -148,7 +148,7 @@ def test_the_methods_of_a_preset_say_what_its_files_record(preset, tmp_path):
         allowed |= {"0"} if name == "variance" else set()  # "a MAD that is not 0"
         allowed |= {str(step["epsilon"]["draws"])} if isinstance(step.get("epsilon"), dict) else set()
         assert numbers <= allowed, (name, text)
-        # every choice is said, and every option is either marked, said or known to change nothing here
+        # every choice is named, and every option is either marked, named or known to change nothing here
         for key, value in step.items():
             if isinstance(value, str | bool) and (name, key, value) in SAID:
                 assert SAID[name, key, value] in text, (name, key)

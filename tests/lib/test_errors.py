@@ -25,7 +25,7 @@ def test_numbers_have_the_right_form():
     ("error", "words"),
     [
         (OSError(errno.ENOSPC, "No space", "results/a.parquet"), "results/a.parquet: the disk is full"),
-        (OSError(errno.EDQUOT, "Quota"), "work: your quota of the disk is used up"),
+        (OSError(errno.EDQUOT, "Quota"), "work: your disk quota is used up"),
         (OSError(errno.EACCES, "Denied"), "work: you have no permission"),
         # as polars reports it
         (OSError("No space left on device (os error 28)"), "work: the disk is full"),

@@ -59,7 +59,7 @@ def test_features_that_are_not_measurements_are_named():
         "Nuclei_Children_Cells_Count",
     ]
     names = ["Metadata_Well", *FEATURES, *others]
-    said = describe_identifiers(names, rules, [])
+    sentence = describe_identifiers(names, rules, [])
     patterns = ["*_AreaShape_Center_*", "*_Location_*", "*_Number_*", "*_Children_*"]
     assert keep_wanted(names, patterns) == ["Metadata_Well", *FEATURES]
     assert describe_identifiers(names, rules, patterns) == ""
@@ -73,4 +73,4 @@ def test_features_that_are_not_measurements_are_named():
         'add "*_Neighbors_FirstClosestObjectNumber_*" to exclude_features'
     )
     assert "are 1 feature of" in describe_identifiers(["C_Parent_Nuclei"], rules, [])
-    return said
+    return sentence

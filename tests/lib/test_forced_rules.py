@@ -19,6 +19,6 @@ pytestmark = pytest.mark.unit
 def test_a_forced_rule_that_no_plate_passes_is_reported(tmp_path, plate, silent, first):
     experiment = build_experiment([plate], tmp_path)
     assert list(find_rules_without_jobs(experiment, silent)) == []
-    told = list(find_rules_without_jobs(experiment, ["load_data", "import_profiles"]))
-    assert len(told) == (2 if first == "single_cells" else 1)
-    assert all(f"The first step of these plates is {first}." in sentence for sentence in told)
+    sentences = list(find_rules_without_jobs(experiment, ["load_data", "import_profiles"]))
+    assert len(sentences) == (2 if first == "single_cells" else 1)
+    assert all(f"The first step of these plates is {first}." in sentence for sentence in sentences)

@@ -238,8 +238,8 @@ def test_a_function_that_shows_cells_is_reported():
 
 def test_a_function_of_few_images_is_reported():
     light, cells = np.linspace(1, 2.5, 9).reshape(3, 3), np.linspace(1, 10, 9).reshape(3, 3)
-    told = find_problem({"DNA": light}, 12, "Divide", "Median Filter")
-    assert told.startswith("The functions are the mean of 12 images (Median Filter), so they may show")
+    sentence = find_problem({"DNA": light}, 12, "Divide", "Median Filter")
+    assert sentence.startswith("The functions are the mean of 12 images (Median Filter), so they may show")
     for images, apply, smoothing in (
         (30, "Divide", "Median Filter"),
         (12, "None", "Median Filter"),

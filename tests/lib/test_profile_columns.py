@@ -10,10 +10,10 @@ FEATURES = [f"feat{at:02d}" for at in range(48)]
 
 
 def test_features_whose_first_word_is_their_own_are_named():
-    said = describe_single_features([*FEATURES, "viability", "Passage_number"])
-    assert said.startswith("viability, Passage_number are among the 50 features, and no other")
-    assert "exclude_features" in said
-    assert "Metadata_" in said
+    sentence = describe_single_features([*FEATURES, "viability", "Passage_number"])
+    assert sentence.startswith("viability, Passage_number are among the 50 features, and no other")
+    assert "exclude_features" in sentence
+    assert "Metadata_" in sentence
     one = describe_single_features(["passage", *(f"dna_emb_{at}" for at in range(10))])
     assert one.startswith("passage is among the 11 features")
 

@@ -49,13 +49,13 @@ def test_each_method_of_cells_is_described_with_its_own_settings(tmp_path):
     )
     begin = "Cells were identified in the RNA channel with the nuclei as seeds (IdentifySecondaryObjects; "
     threshold = "global minimum cross-entropy threshold, correction factor 1, bounds 0.005\N{EN DASH}0.014"
-    for method, settings, said in (
+    for method, settings, words in (
         ("Distance - B", {"distance": 7}, "up to 7 pixels from the nucleus; "),
         ("Propagation", {"regularization": 0.1}, "regularization factor 0.1; "),
         ("Watershed - Image", {"distance": 7}, ""),
     ):
         found = describe(channel="RNA", method=method, **settings)
-        assert found == f"{begin}{method}; {said}{threshold}){end}"
+        assert found == f"{begin}{method}; {words}{threshold}){end}"
 
 
 def test_illumination_correction_is_described_with_every_setting():
