@@ -55,6 +55,7 @@ Files and tables
 Images
     name_patterns        guesses of how image files are named
     name_parts           what the parts of such a name are
+    folder_patterns      the same from the folders above the files, if names are not enough
     image_names          file names of images
     image_finding        a plate's images, if their names are not enough
     image_tables         a user's image table
