@@ -1,13 +1,11 @@
 # CellProfiler's runs: illumination functions, then segmentation and features, chunk by chunk.
 
 
-def require_approval(
+def refuse_to_measure(
     wildcards,
 ):
-    """Return no files, or raise an error if the config requires an approval that is missing."""
-    if EXPERIMENT.waiting:
-        raise WorkflowError(get_approval_request())
-    return []
+    """Raise an error, since the config requires an approval of the segmentation that is missing."""
+    raise WorkflowError(get_approval_request())
 
 
 def get_tables(
@@ -48,7 +46,7 @@ def get_load_data_to_compare(
 
 rule illumination:
     input:
-        environment=get_environment_with_kernels,
+        environment=get_environment_with_kernels(),
         # A user's own analysis pipeline that cannot run is rejected before the plate's images are read.
         checked=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
         pipeline=place("pipeline", pipeline="illumination"),
@@ -96,11 +94,10 @@ rule illumination:
 
 rule features:
     input:
-        environment=get_environment_with_kernels,
-        approval=require_approval,
-        pipeline=place("pipeline", pipeline="analysis"),
+        environment=get_environment_with_kernels(),
+        pipeline=refuse_to_measure if EXPERIMENT.waiting else place("pipeline", pipeline="analysis"),
         functions=FUNCTIONS,
-        labels=get_label_images,
+        labels=PLACES["label_images"] if EXPERIMENT.labeled else [],
         load_data=PLACES["load_data_with_illum"],
     output:
         tables=directory(PLACES["chunk"]),
@@ -118,7 +115,7 @@ rule features:
         runtime=minutes_of_sites(SITES_PER_CHUNK),
     params:
         functions=lambda wildcards, input: str(Path(input.functions[0]).parent),
-        labels=get_labels_option,
+        labels=get_labels_option if EXPERIMENT.labeled else "",
         objects=EXPERIMENT.objects,
         chunks=CONFIG["cellprofiler"]["chunks"],
         timeout=CONFIG["cellprofiler"]["timeout"] * 60,
@@ -140,7 +137,7 @@ rule features:
 
 rule compare_cellprofiler:
     input:
-        environment=get_environment_with_kernels,
+        environment=get_environment_with_kernels(),
         pipeline=place("pipeline", pipeline="analysis"),
         functions=get_functions_to_compare,
         labels=get_labels_to_compare,

@@ -43,13 +43,6 @@ def get_label_contents(
     return " ".join(words)
 
 
-def get_label_images(
-    wildcards,
-):
-    """Return the folder of a plate's numbered label images, or no file if CellProfiler finds all objects."""
-    return EXPERIMENT.get_place(get_plate(wildcards), "label_images") if EXPERIMENT.labeled else []
-
-
 def get_labels_option(
     wildcards,
     input,

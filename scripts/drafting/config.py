@@ -9,7 +9,7 @@ from lib.channel_guess import NO_STAIN, WHOLE_CELLS, find_unstained, guess_diame
 from lib.surveys import Survey, SurveyedPlate
 
 # Sites per CellProfiler job, at most.
-SITES_PER_CHUNK = 150
+SITES_PER_CHUNK = 300
 # Wells of a plate with which normalization to a few negative controls makes sense.
 FEW_WELLS = 16
 COMMENTS = {
