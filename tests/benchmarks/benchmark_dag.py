@@ -6,9 +6,10 @@
 
 Each experiment is only a sample sheet, with 100 plates per batch: plates of 384 wells and 9 sites that start
 with images, with the config's default number of CellProfiler jobs per plate, or plates that start with
-published profiles. A dry run plans all of it, and one of its plates (`--config only=`). Images are not
-examined when a run is planned, so their folders are empty. CPU seconds and peak memory are those of
-Snakemake's process.
+published profiles. Three dry runs are measured: one that lists all jobs, one that ends with the plan, as a
+run has it before its first job (`--quiet rules progress`), and the plan of one plate (`--config only=`).
+Images are not examined when a run is planned, so their folders are empty. CPU seconds and peak memory are
+those of Snakemake's process.
 """
 
 import argparse
@@ -68,9 +69,17 @@ def write_experiment(folder: Path, plates: int, start: str, chain: str = "") -> 
     return folder / "config.yaml"
 
 
-def planned(config: Path, *arguments: str) -> dict[str, float]:
+# What is measured: Snakemake's arguments. Only the first prints the number of jobs.
+DRY_RUNS = {
+    "listed": ("--quiet", "all"),
+    "planned": ("--quiet", "rules", "progress"),
+    "one plate": ("--quiet", "rules", "progress", "--config", "only={plate}"),
+}
+
+
+def planned(config: Path, *arguments: str) -> dict[str, float | str]:
     """Plan an experiment; jobs, CPU seconds, wall seconds and peak memory (GiB) of the dry run."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run", "--quiet", "all"]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--dry-run"]
     command += ["--configfile", str(config), *arguments]
     start = time.monotonic()
     with tempfile.TemporaryFile("w+") as log:
@@ -80,10 +89,10 @@ def planned(config: Path, *arguments: str) -> dict[str, float]:
         log.seek(0)
         text = log.read()
     total = re.search(r"^total\s+(\d+)", text, re.M)
-    if status or total is None:
+    if status:
         raise RuntimeError(text)
     return {
-        "jobs": int(total[1]),
+        "jobs": total[1] if total else "",
         "cpu": usage.ru_utime + usage.ru_stime,
         "wall": time.monotonic() - start,
         "memory": usage.ru_maxrss / 2**20,
@@ -91,18 +100,15 @@ def planned(config: Path, *arguments: str) -> dict[str, float]:
 
 
 def main(numbers: list[int], starts: list[str], chain: str) -> None:
-    """Print one line per experiment."""
-    columns = ("start", "plates", "planned", "jobs", "CPU s", "wall s", "GiB")
+    """Print one line per dry run."""
+    columns = ("start", "plates", "dry run", "jobs", "CPU s", "wall s", "GiB")
     print(*(f"{name:>9}" for name in columns))
     for start in starts:
         for plates in numbers:
             with tempfile.TemporaryDirectory() as folder:
                 config = write_experiment(Path(folder) / "experiment", plates, start, chain)
-                for what, arguments in (
-                    ("all", []),
-                    ("one plate", ["--config", f"only=P{plates // 2:05d}"]),
-                ):
-                    found = planned(config, *arguments)
+                for what, arguments in DRY_RUNS.items():
+                    found = planned(config, *(word.format(plate=f"P{plates // 2:05d}") for word in arguments))
                     print(
                         f"{start:>9} {plates:>9} {what:>9} {found['jobs']:>9} {found['cpu']:>9.1f} "
                         f"{found['wall']:>9.1f} {found['memory']:>9.2f}",
