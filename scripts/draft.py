@@ -158,7 +158,8 @@ def draft(images: Path, experiment: Path, cores: int) -> list[str]:
         )
     config = make_config(found, names, examples, cores)
     unstained = find_unstained(examples)
-    tasks = list_tasks(found, config, find_bits(found, names), unstained)
+    unread = [name for name in names.values() if not examples.get(name)]
+    tasks = list_tasks(found, config, find_bits(found, names), unstained, unread)
     maps: dict[str, list[SurveyedPlate]] = {}
     for plate in found.plates:
         maps.setdefault(get_map_name(plate), []).append(plate)

@@ -92,7 +92,11 @@ def draw_composite(
 
 
 def list_tasks(
-    found: Survey, config: Mapping[str, Any], bits: int | None, unstained: Collection[str]
+    found: Survey,
+    config: Mapping[str, Any],
+    bits: int | None,
+    unstained: Collection[str],
+    unread: Collection[str] = (),
 ) -> list[str]:
     """Return what is left to fill in or to check, as sentences.
 
@@ -106,11 +110,13 @@ def list_tasks(
         The bits of the camera, if the images look like those of a camera of 10 to 14 bits.
     unstained
         The channels that show no stain.
+    unread
+        The channels of which no image could be read.
     """
     tasks = [
         *get_table_tasks(found),
         *get_name_tasks(found),
-        *get_channel_tasks(config["assay"], unstained),
+        *get_channel_tasks(config["assay"], unstained, unread),
         get_segmentation_task(config["assay"]),
         *get_image_tasks(found, config, bits),
     ]
@@ -144,6 +150,12 @@ def get_table_tasks(found: Survey) -> list[str]:
 
 def get_name_tasks(found: Survey) -> list[str]:
     """Return what is left to check in the names of files: repeated images, and numbers of channels."""
+    if found.lost:
+        return [
+            f"config.yaml, images.pattern: the images of channel {join_names(found.lost)} are not in the "
+            "folders of planes or time points, as the others are, and are not read. If MetaXpress wrote an "
+            "index (.HTD), copy it beside the images, and draft again."
+        ]
     repeated = next((plate for plate in found.plates if plate.repeated), None)
     if repeated:
         return [
@@ -168,9 +180,16 @@ def get_name_tasks(found: Survey) -> list[str]:
     ]
 
 
-def get_channel_tasks(assay: Mapping[str, Any], unstained: Collection[str]) -> list[str]:
-    """Return which channels lack a name, and which are probably images of transmitted light."""
+def get_channel_tasks(
+    assay: Mapping[str, Any], unstained: Collection[str], unread: Collection[str]
+) -> list[str]:
+    """Return which channels have no images, lack a name, or are probably images of transmitted light."""
     tasks = []
+    if unread:
+        tasks.append(
+            f"config.yaml, assay.channels: none of the examined images of {join_names(unread)} is there and "
+            "can be read. Copy them, or remove the channel; without them, no site is complete."
+        )
     unnamed = [channel for channel in assay["channels"] if channel["name"].startswith("Channel")]
     if unnamed:
         tasks.append(

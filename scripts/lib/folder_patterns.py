@@ -8,7 +8,7 @@ import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.image_names import compile_pattern
@@ -33,12 +33,14 @@ WITHIN = {".*?": "[^/]*?", ".+?": "[^/]+?", "[^.]": "[^./]", "[^_.]": "[^_./]", 
 class PathPattern:
     """How files are named: the value of `images.pattern`, what each path is, and the folders that tell it.
 
-    `folders` is the number of folders above a file that the pattern reads; 0 for a pattern of names.
+    `folders` is the number of folders above a file that the pattern reads; 0 for a pattern of names. `lost`
+    has the channels of files that are not in such folders.
     """
 
     pattern: str
     keys: dict[str, Key]
     folders: int = 0
+    lost: Sequence[str] = ()
 
     @property
     def channels(self) -> list[str]:
@@ -112,12 +114,15 @@ def read_folders(found: PathPattern) -> PathPattern | None:
         return None
     pattern = "(^|/)" + "/".join([*levels, write_end(text)])
     keys = dict(try_pattern(pattern, found.keys).keys)
-    if len(keys) < ENOUGH * len(found.keys) or len(set(keys.values())) <= len(set(found.keys.values())):
+    told_by_names = {found.keys[path] for path in keys}
+    if len(keys) < ENOUGH * len(found.keys) or len(set(keys.values())) <= len(told_by_names):
         return None
     if has_projections(keys):
         pattern = pattern.replace(r"(?P<plane>\d+)", r"(?P<plane>0*[1-9]\d*)")
         keys = dict(try_pattern(pattern, found.keys).keys)
-    return PathPattern(pattern, keys, len(levels))
+    found_in_folders = PathPattern(pattern, keys, len(levels))
+    lost = sorted(set(found.channels) - set(found_in_folders.channels) - {""})
+    return replace(found_in_folders, lost=lost)
 
 
 def find_folder_part(names: Sequence[str], free: Collection[str]) -> tuple[str, str] | None:

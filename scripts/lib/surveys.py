@@ -85,6 +85,8 @@ class Survey:
         Width of a pixel in micrometers, if known.
     ignored
         Names of files that are not images of these plates.
+    lost
+        Channels that the names of files tell, and the pattern does not read.
     """
 
     pattern: str
@@ -96,6 +98,7 @@ class Survey:
     timepoints: Sequence[str] = ()
     pixel_size: float | None = None
     ignored: Sequence[str] = field(default_factory=tuple)
+    lost: Sequence[str] = ()
 
 
 def survey(folder: Path) -> Survey:
@@ -215,7 +218,9 @@ def survey_indexes(indexes: Sequence[Index]) -> Survey:
             planes = max(
                 planes, count_planes((i.well, i.site, i.channel, i.timepoint, i.plane) for i in images)
             )
-            times |= {image.timepoint for image in images}
+            of_plate = {image.timepoint for image in images}
+            # Harmony counts from 0 or from 1: plates with one time point each need no choice.
+            times |= of_plate if len(of_plate) > 1 else set()
         channels |= {number: name for number, name in index.channels.items() if number not in channels}
     names = Counter(channels.values())
     labels = [Channel(n if names[n] == 1 and n else number, n) for number, n in sorted(channels.items())]
@@ -319,6 +324,7 @@ def survey_names(folder: Path, listed: Listing) -> Survey:
         times if len(times) > 1 else [],
         pixel_size,
         [path.name for path in files if path not in keys],
+        found.lost,
     )
 
 

@@ -149,3 +149,26 @@ def test_the_pixel_size_that_a_microscope_wrote_into_its_files(tmp_path, descrip
     if has_index:
         write_htd(tmp_path / "X.HTD", ["A01", "B02"], ["DAPI"])
     assert survey(tmp_path).pixel_size == (None if size is None else pytest.approx(size))
+
+
+def test_a_channel_without_images_is_reported(tmp_path):
+    write_htd(tmp_path / "in" / "X.HTD", ["A01", "B02"], ["DAPI", "FITC"])
+    write_plate(tmp_path / "in" / "TimePoint_1", "X_{well}_w{channel}.TIF", channels=(1,), kind=draw_nuclei())
+    _, _, tasks = make(tmp_path / "in", tmp_path)
+    assert any("none of the examined images of FITC is there and can be read" in task for task in tasks)
+
+
+def test_a_channel_beside_the_folders_of_planes_is_reported(tmp_path):
+    """Without an index, the projections of MetaXpress are told from planes by their folders alone."""
+    for channels, folder in (((1,), "ZStep_1"), ((1,), "ZStep_2"), ((1, 3), ".")):
+        write_plate(tmp_path / "P" / folder, "X_{well}_s{site}_w{channel}.tif", channels=channels)
+    _, _, tasks = make(tmp_path / "P", tmp_path)
+    assert any("the images of channel 3 are not in the folders of planes" in task for task in tasks)
+
+
+def test_plates_of_harmony_whose_only_time_points_have_different_numbers(tmp_path):
+    for plate, times in (("P1", (0,)), ("P2", (1,))):
+        write_harmony_index(tmp_path / plate / "Index.xml", ["A01"], {1: "DAPI"}, times=times, plates=[plate])
+    assert survey(tmp_path).timepoints == []
+    write_harmony_index(tmp_path / "P3" / "Index.xml", ["A01"], {1: "DAPI"}, times=(0, 1), plates=["P3"])
+    assert survey(tmp_path).timepoints == ["0", "1"]
