@@ -46,7 +46,7 @@ def get_load_data_to_compare(
 
 rule illumination:
     input:
-        environment=get_environment_with_kernels(),
+        environment=ENVIRONMENT_WITH_KERNELS,
         # A user's own analysis pipeline that cannot run is rejected before the plate's images are read.
         checked=ancient(place("pipeline", pipeline="analysis")) if get_own_pipeline("analysis") else [],
         pipeline=place("pipeline", pipeline="illumination"),
@@ -94,7 +94,7 @@ rule illumination:
 
 rule features:
     input:
-        environment=get_environment_with_kernels(),
+        environment=ENVIRONMENT_WITH_KERNELS,
         pipeline=refuse_to_measure if EXPERIMENT.waiting else place("pipeline", pipeline="analysis"),
         functions=FUNCTIONS,
         labels=PLACES["label_images"] if EXPERIMENT.labeled else [],
@@ -137,7 +137,7 @@ rule features:
 
 rule compare_cellprofiler:
     input:
-        environment=get_environment_with_kernels(),
+        environment=ENVIRONMENT_WITH_KERNELS,
         pipeline=place("pipeline", pipeline="analysis"),
         functions=get_functions_to_compare,
         labels=get_labels_to_compare,

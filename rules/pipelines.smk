@@ -49,16 +49,12 @@ if CONFIG["cellprofiler"]["illumination_pipeline"] and CONFIG["cellprofiler"]["a
 FUNCTIONS = [place("illumination", channel=name) for name in EXPERIMENT.channels]
 
 
-# Rules list these files as they are: a function would be called for each job that is planned.
-def get_environment():
-    """Return the mark of a built CellProfiler environment; no file if the user provides CellProfiler."""
-    return [ancient(local(f"{ENVIRONMENT_FOLDER}/complete.json"))] if ENVIRONMENT == "built" else []
-
-
-def get_environment_with_kernels():
-    """Return the same, and the mark that the kernels of the accelerated modules are compiled in it."""
-    environment = get_environment()
-    return [*environment, ancient(local(COMPILED))] if environment and EXPERIMENT.accelerated else environment
+# Values and not functions, which would be called for each job that is planned.
+# The mark of a built CellProfiler environment; no file if the user provides CellProfiler.
+BUILT_ENVIRONMENT = [ancient(local(f"{ENVIRONMENT_FOLDER}/complete.json"))] if ENVIRONMENT == "built" else []
+# The same, and the mark that the kernels of the accelerated modules are compiled in it.
+WITH_KERNELS = [ancient(local(str(COMPILED)))] if BUILT_ENVIRONMENT and EXPERIMENT.accelerated else []
+ENVIRONMENT_WITH_KERNELS = [*BUILT_ENVIRONMENT, *WITH_KERNELS]
 
 
 def get_own_pipeline(
@@ -115,7 +111,7 @@ rule cellprofiler_environment:
 # Before the first chunk; otherwise each of the chunks that start together would compile everything.
 rule compiled_kernels:
     input:
-        environment=get_environment(),
+        environment=BUILT_ENVIRONMENT,
     output:
         ready=local(COMPILED),
     log:
@@ -134,7 +130,7 @@ rule compiled_kernels:
 
 rule illumination_pipeline:
     input:
-        environment=get_environment(),
+        environment=BUILT_ENVIRONMENT,
         own=get_own_pipeline("illumination"),
     output:
         pipeline=place("pipeline", pipeline="illumination"),
@@ -164,7 +160,7 @@ rule illumination_pipeline:
 
 rule analysis_pipeline:
     input:
-        environment=get_environment(),
+        environment=BUILT_ENVIRONMENT,
         own=get_own_pipeline("analysis"),
     output:
         pipeline=place("pipeline", pipeline="analysis"),
@@ -194,7 +190,7 @@ rule analysis_pipeline:
 
 rule segmentation_pipeline:
     input:
-        environment=get_environment(),
+        environment=BUILT_ENVIRONMENT,
         # The copy of a user's pipeline shows how cells are found.
         own=place("pipeline", pipeline="analysis") if get_own_pipeline("analysis") else [],
     output:

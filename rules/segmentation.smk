@@ -36,7 +36,7 @@ rule segmentation_sites:
 
 rule segmentation_objects:
     input:
-        environment=get_environment_with_kernels(),
+        environment=ENVIRONMENT_WITH_KERNELS,
         pipeline=rules.segmentation_pipeline.output.pipeline,
         functions=FUNCTIONS,
         labels=PLACES["segmentation_labels"] if EXPERIMENT.labeled else [],
