@@ -1,5 +1,7 @@
 """The page's content for each plate, and for all of them together."""
 
+import functools
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,15 +128,24 @@ def find_logs(results: Results, plate: Mapping[str, str]) -> list[tuple[str, str
     For CellProfiler's jobs the link is that of the folder.
     """
     found = []
-    for stage in sorted(path for path in results.path("logs").glob("*") if path.is_dir()):
-        folder, name = stage / plate["batch"], plate["plate"]
-        files = [folder / f"{name}.log", *sorted(folder.glob(f"{name}_*.log")), folder / name]
-        for file in files:
-            if file.exists():
-                which = file.name.removesuffix(".log").removeprefix(name).strip("_").replace("_", " ")
-                link = link_to(str(file.relative_to(results.folder)))
-                found.append((f"{stage.name} ({which})" if which else stage.name, link))
+    for stage in list_names(results.path("logs")):
+        folder, name = results.path(f"logs/{stage}/{plate['batch']}"), plate["plate"]
+        files = list_names(folder)
+        # Between these two are the names that begin with the plate's and an underscore.
+        first, last = (bisect_left(files, f"{name}{sign}") for sign in ("_", chr(ord("_") + 1)))
+        parts = [file for file in files[first:last] if file.endswith(".log")]
+        for file in (f"{name}.log", *parts, name):
+            if file in parts or (folder / file).exists():
+                which = file.removesuffix(".log").removeprefix(name).strip("_").replace("_", " ")
+                link = link_to(f"logs/{stage}/{plate['batch']}/{file}")
+                found.append((f"{stage} ({which})" if which else stage, link))
     return found
+
+
+@functools.cache
+def list_names(folder: Path) -> list[str]:
+    """Return the names in a folder, sorted; it is read once for all plates."""
+    return sorted(path.name for path in folder.glob("*"))
 
 
 def list_files(results: Results, plate: Mapping[str, Any]) -> list[tuple[str, str]]:
