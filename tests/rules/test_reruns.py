@@ -177,7 +177,7 @@ def test_a_parameter_of_the_benchmark_and_a_stain_run_nothing_before_them(copy, 
 
 
 def test_the_runner_and_an_illumination_setting_run_cellprofiler(copy, edit):
-    edit("scripts/run_cellprofiler.py", "without an error, but not", "without an error but not")
+    edit("scripts/run_cellprofiler.py", "without an error, but did", "without an error but did")
     edit("config/config.yaml", "  nuclei:\n", "  illumination: {filter_size: 30}\n  nuclei:\n")
     found = plan(copy)
     assert {"illumination", "features", "illumination_pipeline"} <= found.get_changed()
